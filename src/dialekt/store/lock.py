@@ -1,0 +1,28 @@
+"""One writer per project at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from dialekt.errors import StorageError
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the operating system releases it when the process dies, however it dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise StorageError(
+            "another dialekt command is at work in this folder",
+            path=folder,
+            hint="wait for it to end, or stop it; what it finished is kept",
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,118 @@
+"""The records that travel between rooms. Standard library only."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Split(StrEnum):
+    """Which part of the judged queries a query belongs to."""
+
+    TRAIN = "train"
+    DEV = "dev"
+    TEST = "test"
+
+
+class Role(StrEnum):
+    """Which side of the encoding contract a text is on: it decides the prompt and the token limit."""
+
+    QUERY = "query"
+    DOCUMENT = "document"
+
+
+class PairSource(StrEnum):
+    """Where a training pair came from."""
+
+    QRELS = "qrels"
+    PAIRS = "pairs"
+
+
+class Retriever(StrEnum):
+    """Which retriever proposed a candidate. Also the systems that the result table compares."""
+
+    BM25 = "bm25"
+    DENSE = "dense"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One retrievable unit: a whole document, or a chunk that keeps its parent's id.
+
+    `parent_id` equals `id` for a whole document. `duplicate_of` is the id of the first document with the same or
+    nearly the same text (equal to `id` when there is none).
+    """
+
+    id: str
+    text: str
+    title: str = ""
+    parent_id: str = ""
+    duplicate_of: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def content(self) -> str:
+        """Title and text as one string: what every encoder and BM25 see."""
+        return f"{self.title} {self.text}".strip() if self.title else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A search. `cluster` groups near-identical queries, which never straddle a split."""
+
+    id: str
+    text: str
+    split: Split = Split.TRAIN
+    cluster: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Qrel:
+    """A judgment: how well a document answers a query. Grade 0 or less is a judged non-match."""
+
+    query_id: str
+    document_id: str
+    grade: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A training example: a query and a document that answers it."""
+
+    query_id: str
+    document_id: str
+    grade: float = 1.0
+    weight: float = 1.0
+    source: PairSource = PairSource.QRELS
+
+
+@dataclass(frozen=True, slots=True)
+class HardNegative:
+    """A document that a retriever ranks high for a query and that the guard believes to be no answer.
+
+    `rank` counts from 1 in the candidate list of `retriever`; `score` is the dense cosine in [-1, 1];
+    `positive_score` is the lowest cosine among the query's positives.
+    """
+
+    query_id: str
+    document_id: str
+    rank: int
+    score: float
+    positive_score: float
+    retriever: Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a piece of long work has come. `total` is None while it is unknown."""
+
+    label: str
+    done: int
+    total: int | None = None
+    note: str = ""
+
+
+ReportProgress = Callable[[Progress], None]
+
+
+def no_progress(_: Progress) -> None:
+    """Take a progress report and do nothing with it."""
