@@ -1,0 +1,197 @@
+"""What an evaluation found: plain values, so that `dataclasses.asdict` is JSON and JSON can be read back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from dialekt.errors import StorageError
+
+NDCG = "NDCG@10"
+METRICS = (NDCG, "MRR@10", "Recall@10", "Recall@100")
+MAIN_SYSTEMS = ("bm25", "base", "tuned", "hybrid_base", "hybrid_tuned")
+"""The systems one can deploy, the simplest to operate first."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryScore:
+    """One metric of one system on one test query."""
+
+    query_id: str
+    system: str
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean over the test queries with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class FusionMethod(StrEnum):
+    """How two ranked lists become one."""
+
+    RRF = "rrf"
+    CONVEX = "convex"
+
+
+@dataclass(frozen=True, slots=True)
+class Fusion:
+    """How a hybrid joins BM25 and dense retrieval, chosen on the dev queries.
+
+    `lexical_weight` is BM25's share in (0, 1). `rank_constant` is the k of reciprocal rank fusion; convex
+    fusion ignores it. `dev_score` is the NDCG@10 on `dev_queries` dev queries, None when there were none.
+    """
+
+    method: FusionMethod
+    lexical_weight: float
+    rank_constant: int
+    dev_score: float | None = None
+    dev_queries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SystemResult:
+    """All metrics of one system. `dimension` is None for BM25; `dev_score` is NDCG@10 on the dev queries."""
+
+    system: str
+    dimension: int | None
+    metrics: dict[str, Interval]
+    fusion: Fusion | None = None
+    dev_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`system` minus `against` on the same queries: mean, interval, sign-flip p-value, counts of queries.
+
+    The interval excludes zero only where the sign-flip test rejects too, so `low > 0` alone is a proven gain.
+    """
+
+    system: str
+    against: str
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    wins: int
+    losses: int
+    ties: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryChange:
+    """NDCG@10 of one test query before and after tuning; `difference` = tuned - base."""
+
+    query_id: str
+    base: float
+    tuned: float
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Counts in bins of equal width between `low` and `high`; values outside fall into the outer bins."""
+
+    low: float
+    high: float
+    counts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeakFacts:
+    """What the leak check looked at. It raises when it finds something, so the counts are of clean things."""
+
+    train_queries: int
+    held_out_queries: int
+    held_out_documents: int
+    pairs: int
+    negatives: int
+    near_duplicate_similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationFacts:
+    """Everything that table, report and promotion gate need; no text of a query or document.
+
+    `similarity` has the keys "base_positives", "base_negatives", "tuned_positives", "tuned_negatives": cosines
+    of test queries with their positives and with their best-ranked other documents. `separation` has "base"
+    and "tuned": the probability that a positive's cosine exceeds such a negative's (area under the ROC curve).
+    `strongest_baseline` is the one of BM25, base and base hybrid that is best on the dev queries.
+    """
+
+    queries: int
+    documents: int
+    systems: tuple[SystemResult, ...]
+    comparisons: tuple[Comparison, ...]
+    minimum_detectable_effect: float
+    standard_deviation: float
+    recommendation: str
+    recommendation_reason: str
+    strongest_baseline: str
+    similarity: dict[str, Histogram]
+    separation: dict[str, float]
+    wins: tuple[QueryChange, ...]
+    losses: tuple[QueryChange, ...]
+    leaks: LeakFacts
+    confidence: float = 0.95
+    resamples: int = 10_000
+    dev_queries: int = 0
+    metrics: tuple[str, ...] = METRICS
+    warnings: tuple[str, ...] = ()
+
+    def result(self, system: str) -> SystemResult | None:
+        """Return the result of a system, None when it was not evaluated."""
+        return next((result for result in self.systems if result.system == system), None)
+
+    def comparison(self, system: str, against: str, metric: str = NDCG) -> Comparison | None:
+        """Return the comparison of two systems, None when it was not made."""
+        wanted = (system, against, metric)
+        matches = (pair for pair in self.comparisons if (pair.system, pair.against, pair.metric) == wanted)
+        return next(matches, None)
+
+
+def facts_from_json(values: Mapping[str, Any]) -> EvaluationFacts:
+    """Read facts back from JSON (a manifest's `facts`, results.json); raise `StorageError` if they do not fit."""
+    try:
+        return _revive_facts(dict(values))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise StorageError(
+            f"the evaluation facts are damaged or of another version: {error}",
+            hint="run dialekt evaluate again",
+        ) from error
+
+
+def _revive_facts(values: dict[str, Any]) -> EvaluationFacts:
+    return EvaluationFacts(
+        **values
+        | {
+            "systems": tuple(_revive_system(system) for system in values["systems"]),
+            "comparisons": tuple(Comparison(**comparison) for comparison in values["comparisons"]),
+            "similarity": {
+                name: Histogram(**histogram | {"counts": tuple(histogram["counts"])})
+                for name, histogram in values["similarity"].items()
+            },
+            "wins": tuple(QueryChange(**change) for change in values["wins"]),
+            "losses": tuple(QueryChange(**change) for change in values["losses"]),
+            "leaks": LeakFacts(**values["leaks"]),
+            "metrics": tuple(values["metrics"]),
+            "warnings": tuple(values["warnings"]),
+        }
+    )
+
+
+def _revive_system(values: Mapping[str, Any]) -> SystemResult:
+    fusion = values["fusion"]
+    return SystemResult(
+        **dict(values)
+        | {
+            "metrics": {name: Interval(**interval) for name, interval in values["metrics"].items()},
+            "fusion": fusion and Fusion(**fusion | {"method": FusionMethod(fusion["method"])}),
+        }
+    )
