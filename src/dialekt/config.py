@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from dialekt.errors import ConfigError
 from dialekt.types import Retriever
@@ -69,6 +69,8 @@ class JudgmentsFormat(StrEnum):
     NEMO = "nemo"
     GPL = "gpl"
     LLAMA_INDEX = "llama_index"
+    MS_SWIFT = "ms_swift"
+    GRITLM = "gritlm"
 
 
 class JudgmentsConfig(Section):
@@ -137,6 +139,14 @@ class NegativesConfig(Section):
     sampling: NegativeSampling = NegativeSampling.TOP
     same_category_field: str | None = Field(default=None, description="metadata field in which a negative must equal the positive")
     examples: Annotated[int, Field(ge=0)] = Field(default=0, description="texts of this many decisions per rule in the audit; 0 keeps texts out")
+
+    @field_validator("retrievers")
+    @classmethod
+    def _only_searching_retrievers(cls, retrievers: tuple[Retriever, ...]) -> tuple[Retriever, ...]:
+        """Refuse `given`: negatives that came with the judgments are always used, and nothing searches for them."""
+        if Retriever.GIVEN in retrievers:
+            raise ValueError("only 'bm25' and 'dense' can search; given negatives are used without being named here")
+        return retrievers
 
 
 class Precision(StrEnum):

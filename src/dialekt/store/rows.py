@@ -45,6 +45,8 @@ def read_rows(path: Path, *, header: tuple[str, ...] | None = None) -> Iterator[
     match bare_suffix(path):
         case ".jsonl" | ".ndjson":
             yield from _json_lines(path)
+        case ".json":
+            yield from _json_array(path) if _starts_with_bracket(path) else _json_lines(path)
         case ".csv":
             yield from _separated(path, ",", header)
         case ".tsv" | ".txt":
@@ -64,6 +66,13 @@ def read_json(path: Path) -> Any:  # noqa: ANN401 - the shape is the caller's to
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"is not valid JSON: {error.msg}", path=path, line=error.lineno, hint="mend the file") from None
+
+
+def read_lines(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield the lines of a text file without their ends, plain or gzipped, with their numbers from 1."""
+    if not path.is_file():
+        raise InputError("there is no such file", path=path, hint="check the path in dialekt.toml")
+    yield from _lines(path)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -88,6 +97,23 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
         raise InputError(
             f"the gzip stream is damaged or cut short: {error}", path=path, line=number + 1, hint="copy the file again"
         ) from None
+
+
+def _starts_with_bracket(path: Path) -> bool:
+    return next((text.lstrip()[0] for text, _ in _lines(path) if text.strip()), "") == "["
+
+
+def _json_array(path: Path) -> Iterator[Row]:
+    """Yield the objects of one JSON array; `line` is then the position in the array, from 1."""
+    for number, values in enumerate(read_json(path), start=1):
+        if not isinstance(values, dict):
+            raise InputError(
+                f"expected JSON objects in the array, found {type(values).__name__}",
+                path=path,
+                line=number,
+                hint="a .json file of rows is an array of objects, or one object per line",
+            )
+        yield Row(values, number)
 
 
 def _json_lines(path: Path) -> Iterator[Row]:

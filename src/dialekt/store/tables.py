@@ -63,15 +63,16 @@ def _plain(value: object) -> object:
 
 
 def read_records(path: Path, record_type: type[Record]) -> list[Record]:
-    """Read a Parquet table back into records."""
+    """Read a Parquet table back into records; only the columns that the record has are read."""
     hints = get_type_hints(record_type)
+    names = [item.name for item in dataclasses.fields(record_type)]  # type: ignore[arg-type]
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, columns=names)
     except FileNotFoundError:
         raise StorageError("the table is missing", path=path, hint="run the stage that writes it again") from None
     except (pa.ArrowInvalid, OSError) as error:
         raise StorageError(f"the table is damaged: {error}", path=path, hint="run the stage again") from error
-    columns = [_revive(table[item.name], hints[item.name]) for item in dataclasses.fields(record_type)]  # type: ignore[arg-type]
+    columns = [_revive(table[name], hints[name]) for name in names]
     return [record_type(*row) for row in zip(*columns, strict=True)]
 
 
