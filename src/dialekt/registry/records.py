@@ -1,0 +1,171 @@
+"""What a version remembers: how it was made, what was measured, and what was promoted when. Never a text."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+GAIN_METRIC = "NDCG@10"
+TUNED = "tuned"
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A setting of the recipe and why it has this value (chosen by the user, or derived from what)."""
+
+    value: Any
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What the model was trained on, in counts, and with which settings."""
+
+    queries: int = 0
+    documents: int = 0
+    pairs: int = 0
+    hard_negatives: int = 0
+    pairs_by_source: Mapping[str, int] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ArtefactIds:
+    """The ids of the artefacts that a model came from; empty for a step that was not taken."""
+
+    corpus: str
+    split: str
+    pairs: str
+    negatives: str
+    training: str
+    evaluation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Everything that is needed to make the model again. `config` is the whole resolved configuration."""
+
+    base_model: str
+    base_model_id: str
+    artefacts: ArtefactIds
+    config: Mapping[str, Any]
+    code_version: str
+    libraries: Mapping[str, str]
+    seed: int
+    recipe: Recipe = Recipe()
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A measured value with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class SystemResult:
+    """One row of the result table. `dimension` is None where vectors are not cut (or there are none)."""
+
+    system: str
+    dimension: int | None
+    metrics: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """The mean paired difference of a metric, tuned minus base, with its interval and permutation p-value."""
+
+    metric: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    confidence: float = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How well the exported model's vectors agree with the trained model's; `fault` says why none were compared."""
+
+    texts: int
+    min_cosine: float
+    max_abs_difference: float
+    passed: bool
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was measured on the held-out queries of one split, and which guards passed.
+
+    `gain` is None when base and tuned were never compared; `parity` is None until the export was checked.
+    """
+
+    split: str
+    queries: int
+    documents: int
+    systems: tuple[SystemResult, ...]
+    gain: Gain | None
+    leak_check_passed: bool
+    minimum_detectable_effect: float | None = None
+    recommendation: str = ""
+    recommendation_reason: str = ""
+    parity: Parity | None = None
+
+    def value_of(self, system: str, metric: str = GAIN_METRIC) -> Interval | None:
+        """Return a cell of the result table, None when it was not measured."""
+        return next((row.metrics.get(metric) for row in self.systems if row.system == system), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """A registered model: an immutable folder with the model and this record.
+
+    `content_id` is the hash of the model's files (not of its card); `files` holds the SHA-256 of every file.
+    """
+
+    name: str
+    content_id: str
+    created: str
+    lineage: Lineage
+    evidence: Evidence
+    files: Mapping[str, str]
+    folder: Path
+
+    @property
+    def model(self) -> Path:
+        """The folder to load, serve or publish. The record beside it stays at home: it holds the configuration."""
+        return self.folder / "model"
+
+
+class PromotionKind(StrEnum):
+    """Which way the champion changed."""
+
+    PROMOTE = "promote"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class ChampionComparison:
+    """NDCG@10 of the candidate beside the champion's: comparable only if measured on the same split."""
+
+    champion: str
+    same_split: bool
+    champion_value: float | None
+    value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One line of the promotion log. `overridden` lists the reasons of the gate that the user overruled."""
+
+    at: str
+    kind: PromotionKind
+    version: str
+    previous: str
+    reason: str = ""
+    overridden: tuple[str, ...] = ()
+    comparison: ChampionComparison | None = None
