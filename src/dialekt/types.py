@@ -28,10 +28,11 @@ class PairSource(StrEnum):
 
 
 class Retriever(StrEnum):
-    """Which retriever proposed a candidate. Also the systems that the result table compares."""
+    """Which retriever proposed a candidate. `GIVEN` stands for negatives that came with the user's judgments."""
 
     BM25 = "bm25"
     DENSE = "dense"
+    GIVEN = "given"
 
 
 @dataclass(frozen=True, slots=True)

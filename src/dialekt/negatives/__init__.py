@@ -1,0 +1,1 @@
+"""Hard negatives: reads the corpus, the split, the pairs, the judgments and the vectors; writes `negatives.parquet`."""
