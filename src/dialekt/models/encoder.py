@@ -1,0 +1,209 @@
+"""Texts → L2-normalised vectors, as fast as this machine can."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
+
+from dialekt.config import ModelConfig, Precision
+from dialekt.errors import ModelError
+from dialekt.models.contract import EncodingContract
+from dialekt.models.loading import load_model
+from dialekt.models.machine import fastest_precision
+from dialekt.models.tokens import BulkTokenizer
+from dialekt.types import Progress, ReportProgress, Role, no_progress
+
+_WINDOW_TEXTS = 16_384  # texts whose tokens are held and sorted at once
+_CPU_BATCH_TOKENS = 4_096
+_GPU_BATCH_TOKENS = 65_536
+_MAX_BATCH_TEXTS = 1_024
+_LABELS = {Role.QUERY: "encode queries", Role.DOCUMENT: "encode documents"}
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """Vectors float32 (texts, dimension) of length 1, and the tokens that went in, special tokens included."""
+
+    vectors: NDArray[np.float32]
+    tokens: int
+
+
+class Encoder:
+    """A model with its encoding contract. Vectors have the order of the texts, whatever the batches were."""
+
+    def __init__(self, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision):
+        self.model = model
+        self.contract = contract
+        self.precision = precision
+        self._tokenizer = BulkTokenizer.of(model.tokenizer, contract.max_tokens)
+        self._batch_tokens = _GPU_BATCH_TOKENS if model.device.type == "cuda" else _CPU_BATCH_TOKENS
+
+    @classmethod
+    def load(cls, name: str, config: ModelConfig, *, precision: Precision | None = None) -> Self:
+        """Load a model by folder or name; `precision=None` takes the fastest of this machine. Raises `ModelError`."""
+        model, contract = load_model(name, config)
+        precision = precision or fastest_precision(str(model.device))
+        if precision is Precision.BF16:
+            model.to(torch.bfloat16)
+        return cls(model.eval(), contract, precision=precision)
+
+    @classmethod
+    def of(
+        cls, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision | None = None
+    ) -> Self:
+        """Encode with a model that is already loaded, a model under training for example; its weights are not changed."""
+        return cls(model, contract, precision=precision or fastest_precision(str(model.device)))
+
+    @property
+    def dimension(self) -> int:
+        """Number of components of a vector."""
+        return self.contract.dimension
+
+    def encode(
+        self, texts: Sequence[str], role: Role, *, progress: ReportProgress = no_progress
+    ) -> NDArray[np.float32]:
+        """Return the vectors of texts, float32 (texts, dimension), L2-normalised. Long texts are cut to `max_tokens`."""
+        return self.embed(texts, role, progress=progress).vectors
+
+    def embed(self, texts: Sequence[str], role: Role, *, progress: ReportProgress = no_progress) -> Embedded:
+        """Return the vectors of texts and how many tokens they took."""
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        tokens, done = 0, 0
+        with self._inference():
+            for start in range(0, len(texts), _WINDOW_TEXTS):
+                window = texts[start : start + _WINDOW_TEXTS]
+                for rows, features in self._batches(window, role):
+                    vectors[start + rows] = self._forward(features)
+                    tokens += int(
+                        features["input_ids"].numel()
+                        if "offsets" in features
+                        else features["attention_mask"].sum()
+                    )
+                    done += len(rows)
+                    progress(Progress(_LABELS[role], done, len(texts)))
+        return Embedded(normalize(vectors), tokens)
+
+    def token_ids(self, texts: Sequence[str], role: Role) -> list[list[int]]:
+        """Return the ids that the model sees for each text: prompt and special tokens included, cut to `max_tokens`."""
+        if not self._takes_token_ids():
+            raise ModelError(
+                f"the model's first module is a {type(self.model[0]).__name__}, which takes no token ids",
+                hint="training needs a transformer with a fast tokenizer",
+            )
+        assert self._tokenizer is not None
+        return self._tokenizer.token_ids(texts, self.contract.prompt(role))
+
+    def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
+        """Return, per text, the characters (start, end) of each of its tokens, without special tokens or a limit."""
+        if self._tokenizer is None:
+            raise ModelError(
+                "the model's tokenizer gives no character offsets", hint="use a model with a fast tokenizer"
+            )
+        return self._tokenizer.offsets(texts)
+
+    def _batches(
+        self, texts: Sequence[str], role: Role
+    ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
+        """Yield rows and model inputs, longest texts first: memory peaks at once, and the time left only falls."""
+        prompt = self.contract.prompt(role)
+        if not self._takes_token_ids():
+            yield from self._library_batches(texts, prompt)
+            return
+        assert self._tokenizer is not None
+        token_ids = self._tokenizer.token_ids(texts, prompt)
+        lengths = np.array([len(ids) for ids in token_ids])
+        for rows in budget_batches(lengths, self._batch_tokens):
+            yield rows, self._features([token_ids[row] for row in rows])
+
+    def _takes_token_ids(self) -> bool:
+        """Whether ids can be made here; an unusual module prepares its own inputs."""
+        plain = isinstance(self.model[0], Transformer | StaticEmbedding) and self._tokenizer is not None
+        return plain and all(module.include_prompt for module in self.model if isinstance(module, Pooling))
+
+    def _library_batches(
+        self, texts: Sequence[str], prompt: str
+    ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
+        lengths = np.array([len(text) // 4 + 1 for text in texts]).clip(max=self.contract.max_tokens)
+        for rows in budget_batches(lengths, self._batch_tokens):
+            features = self.model.preprocess([texts[row] for row in rows], prompt=prompt or None)
+            yield rows, _to_device(features, self.model.device)
+
+    def _features(self, token_ids: list[list[int]]) -> dict[str, Any]:
+        if isinstance(self.model[0], StaticEmbedding):
+            lengths = np.cumsum([0, *(len(ids) for ids in token_ids[:-1])])
+            flat = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids])
+            features = {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(lengths)}
+        else:
+            features = _padded(token_ids, self.model.tokenizer)
+        return _to_device(features, self.model.device)
+
+    def _forward(self, features: dict[str, Any]) -> NDArray[np.float32]:
+        with self._autocast():
+            output = self.model(features)["sentence_embedding"]  # (texts, dimension)
+        vectors: NDArray[np.float32] = output.float().cpu().numpy()
+        if not np.isfinite(vectors).all():
+            raise ModelError(
+                "the model returned vectors that are not finite",
+                hint="are the weights damaged? copy the model again",
+            )
+        return vectors
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        mixed = self.precision is Precision.BF16 and self.model.dtype is torch.float32
+        return torch.autocast(self.model.device.type, torch.bfloat16) if mixed else nullcontext()
+
+    @contextmanager
+    def _inference(self) -> Iterator[None]:
+        training = self.model.training
+        self.model.eval()
+        try:
+            with torch.inference_mode():
+                yield
+        finally:
+            self.model.train(training)
+
+
+def normalize(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale every row to length 1, in place; a zero row stays zero."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)  # (texts, 1)
+    vectors /= np.maximum(lengths, 1e-12)
+    return vectors
+
+
+def budget_batches(lengths: NDArray[np.int64], max_tokens: int) -> Iterator[NDArray[np.int64]]:
+    """Yield row numbers in batches of falling length whose padded size stays within a number of tokens."""
+    order = np.argsort(-lengths, kind="stable")
+    start = 0
+    while start < len(order):
+        longest = max(1, int(lengths[order[start]]))
+        size = min(max(1, max_tokens // longest), _MAX_BATCH_TEXTS)
+        yield order[start : start + size]
+        start += size
+
+
+def _padded(token_ids: list[list[int]], tokenizer: Any) -> dict[str, torch.Tensor]:
+    longest = max(1, *(len(ids) for ids in token_ids))
+    input_ids = np.full((len(token_ids), longest), tokenizer.pad_token_id or 0, dtype=np.int64)
+    mask = np.zeros_like(input_ids)
+    left = tokenizer.padding_side == "left"
+    for row, ids in enumerate(token_ids):
+        where = slice(longest - len(ids), longest) if left else slice(0, len(ids))
+        input_ids[row, where] = ids
+        mask[row, where] = 1
+    features = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)}
+    if "token_type_ids" in tokenizer.model_input_names:
+        features["token_type_ids"] = torch.zeros_like(features["input_ids"])
+    return features
+
+
+def _to_device(features: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    return {
+        key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()
+    }

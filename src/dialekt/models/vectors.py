@@ -1,0 +1,203 @@
+"""The vectors artefact: documents.npy and queries.npy with their ids; made part by part, so a killed run goes on."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.errors import StorageError
+from dialekt.store.atomic import PARTIAL_SUFFIX, disk_errors, write_atomic
+from dialekt.store.tables import read_records
+from dialekt.types import Document, Progress, Query, ReportProgress, Role, Split, no_progress
+
+if TYPE_CHECKING:
+    from dialekt.models.encoder import Encoder
+
+STAGE_VERSION = 1
+PART_TEXTS = 2_048
+_MATRICES = {Role.DOCUMENT: "documents", Role.QUERY: "queries"}
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsInputs:
+    """Folders of the corpus and the split, and the splits whose queries are wanted."""
+
+    corpus: Path
+    split: Path
+    splits: tuple[Split, ...] = (Split.TRAIN, Split.DEV, Split.TEST)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorsFacts:
+    """Counts and speed. `tokens` and `seconds` are of this run: `resumed_texts` were encoded by a run that was killed."""
+
+    documents: int
+    queries: int
+    dimension: int
+    tokens: int
+    seconds: float
+    tokens_per_second: float
+    resumed_texts: int
+    precision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """Row n of a matrix belongs to id n. Matrices are float32 (rows, dimension), L2-normalised, read from disk on demand."""
+
+    document_ids: list[str]
+    document_vectors: NDArray[np.float32]
+    query_ids: list[str]
+    query_vectors: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    name: str
+    role: Role
+    ids: list[str]
+    texts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    tokens: int
+    resumed_texts: int
+
+
+def run(
+    encoder: "Encoder", inputs: VectorsInputs, out: Path, *, progress: ReportProgress = no_progress
+) -> VectorsFacts:
+    """Encode all documents and the queries of the wanted splits into `out`."""
+    start = time.perf_counter()
+    sides = _read_sides(inputs)
+    total = sum(len(side.texts) for side in sides)
+    tokens, resumed, done = 0, 0, 0
+    for side in sides:
+        encoded = _encode_side(encoder, side, out, _shifted(progress, done, total))
+        tokens += encoded.tokens
+        resumed += encoded.resumed_texts
+        done += len(side.texts)
+    with disk_errors(out):
+        shutil.rmtree(out / "parts", ignore_errors=True)
+    seconds = time.perf_counter() - start
+    return VectorsFacts(
+        documents=len(sides[0].ids),
+        queries=len(sides[1].ids),
+        dimension=encoder.dimension,
+        tokens=tokens,
+        seconds=seconds,
+        tokens_per_second=tokens / seconds,
+        resumed_texts=resumed,
+        precision=encoder.precision.value,
+    )
+
+
+def load_vectors(folder: Path) -> Vectors:
+    """Open a vectors artefact; raise `StorageError` when it is missing or damaged."""
+    document_ids, document_vectors = _load_side(folder, "document", Role.DOCUMENT)
+    query_ids, query_vectors = _load_side(folder, "query", Role.QUERY)
+    return Vectors(document_ids, document_vectors, query_ids, query_vectors)
+
+
+def _read_sides(inputs: VectorsInputs) -> tuple[_Side, _Side]:
+    documents = read_records(inputs.corpus / "documents.parquet", Document)
+    queries = [
+        query
+        for query in read_records(inputs.split / "queries.parquet", Query)
+        if query.split in inputs.splits
+    ]
+    return (
+        _Side(
+            "document", Role.DOCUMENT, [item.id for item in documents], [item.content for item in documents]
+        ),
+        _Side("query", Role.QUERY, [item.id for item in queries], [item.text for item in queries]),
+    )
+
+
+def _encode_side(encoder: "Encoder", side: _Side, out: Path, progress: ReportProgress) -> _Encoded:
+    """Encode one side part by part, then put the parts together."""
+    tokens, resumed = 0, 0
+    paths = []
+    for first in range(0, len(side.texts), PART_TEXTS):
+        texts = side.texts[first : first + PART_TEXTS]
+        path = out / "parts" / f"{side.name}-{first:09d}.npy"
+        if _is_whole(path, (len(texts), encoder.dimension)):
+            resumed += len(texts)
+        else:
+            embedded = encoder.embed(texts, side.role, progress=_shifted(progress, first, len(side.texts)))
+            tokens += embedded.tokens
+            _save(path, [embedded.vectors], embedded.vectors.shape)
+        paths.append(path)
+        progress(Progress("", first + len(texts), len(side.texts)))
+    _save(out / f"{_MATRICES[side.role]}.npy", map(np.load, paths), (len(side.texts), encoder.dimension))
+    write_atomic(out / f"{side.name}_ids.json", json.dumps(side.ids, ensure_ascii=False))
+    return _Encoded(tokens, resumed)
+
+
+def _save(path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, ...]) -> None:
+    """Write blocks of rows as one .npy file, whole or not at all, holding one block at a time.
+
+    Written as a stream, since a full disk kills a process that writes through a memory map.
+    """
+    temporary = path.with_name(path.name + PARTIAL_SUFFIX)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in blocks:
+                file.write(np.ascontiguousarray(block, dtype="<f4").data)
+        temporary.replace(path)
+
+
+def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether a part of an earlier run is there; the folder's key vouches for the texts it was made from."""
+    try:
+        return bool(_open(path).shape == shape)
+    except (OSError, ValueError):
+        return False
+
+
+def _open(path: Path) -> NDArray[np.float32]:
+    """Open a matrix as a memory map; one without rows cannot be mapped and is read."""
+    try:
+        vectors: NDArray[np.float32] = np.load(path, mmap_mode="r")
+    except ValueError:
+        vectors = np.load(path)
+    return vectors
+
+
+def _load_side(folder: Path, name: str, role: Role) -> tuple[list[str], NDArray[np.float32]]:
+    ids_path, vectors_path = folder / f"{name}_ids.json", folder / f"{_MATRICES[role]}.npy"
+    try:
+        ids: list[str] = json.loads(ids_path.read_text(encoding="utf-8"))
+        vectors = _open(vectors_path)
+    except FileNotFoundError as error:
+        raise StorageError(
+            "the vectors are missing", path=error.filename, hint="run the stage again"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise StorageError(
+            f"the vectors are damaged: {error}", path=folder, hint="run the stage again"
+        ) from None
+    if len(ids) != len(vectors):
+        raise StorageError(
+            f"{len(ids)} ids and {len(vectors)} vectors", path=vectors_path, hint="run the stage again"
+        )
+    return ids, vectors
+
+
+def _shifted(progress: ReportProgress, first: int, total: int) -> ReportProgress:
+    """Return a reporter that counts from `first` towards the total of a larger piece of work."""
+
+    def report(step: Progress) -> None:
+        progress(Progress("encode", first + step.done, total))
+
+    return report

