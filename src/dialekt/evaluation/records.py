@@ -119,9 +119,9 @@ class LeakFacts:
 class EvaluationFacts:
     """Everything that table, report and promotion gate need; no text of a query or document.
 
-    `similarity` has the keys "base_positives", "base_negatives", "tuned_positives", "tuned_negatives": cosines
-    of test queries with their positives and with their best-ranked other documents. `separation` has "base"
-    and "tuned": the probability that a positive's cosine exceeds such a negative's (area under the ROC curve).
+    `similarity` has the keys "base_positives", "base_negatives", "tuned_positives", "tuned_negatives":
+    cosines of test queries with their positives and with their best-ranked other documents. `separation`
+    has "base" and "tuned": the probability that a positive's cosine exceeds such a negative's (ROC AUC).
     `strongest_baseline` is the one of BM25, base and base hybrid that is best on the dev queries.
     """
 
@@ -157,7 +157,7 @@ class EvaluationFacts:
 
 
 def facts_from_json(values: Mapping[str, Any]) -> EvaluationFacts:
-    """Read facts back from JSON (a manifest's `facts`, results.json); raise `StorageError` if they do not fit."""
+    """Read facts back from JSON (a manifest's `facts`); raise `StorageError` when they do not fit."""
     try:
         return _revive_facts(dict(values))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
