@@ -1,0 +1,1 @@
+"""Files and folders in, one table of clean documents out (`documents.parquet`)."""

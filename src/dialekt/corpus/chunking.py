@@ -1,0 +1,111 @@
+"""Long texts → overlapping chunks that fit the model, cut at a paragraph or sentence end near the limit."""
+
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+
+from dialekt.corpus.records import CountTokens, Offsets
+
+WINDOW_CHARACTERS = (
+    200_000  # tokenized at once, so that a document of any length needs the memory of one window
+)
+EARLIEST_CUT = 0.6  # share of the limit; a break before it would make chunks too short
+_SENTENCE_ENDS = frozenset(".!?:;…。！？")  # noqa: RUF001 - full-width sentence ends are meant
+_CLOSERS = "\"')]}»”’"  # noqa: RUF001 - closing quotes are meant
+_WORD = re.compile(r"\w+|[^\w\s]")
+
+# How good a place between two tokens is for a cut.
+_NEVER, _INSIDE_WORD, _WORD_END, _LINE_END, _SENTENCE_END, _PARAGRAPH_END = range(-1, 5)
+
+
+def word_offsets(texts: Sequence[str]) -> list[Offsets]:
+    """Stand in for a tokenizer: words and punctuation marks count as one token each."""
+    return [[match.span() for match in _WORD.finditer(text)] for text in texts]
+
+
+def chunk_text(
+    text: str, count_tokens: CountTokens, *, limit: int, overlap: int
+) -> Iterator[tuple[int, int]]:
+    """Yield character spans (start, end) of chunks of at most `limit` tokens that together cover the text.
+
+    Neighbours share at most `overlap` tokens; each chunk starts after the start of the one before. Time is
+    linear in the length of the text, memory is that of one window of `WINDOW_CHARACTERS`. Needs
+    `overlap <= limit / 2`.
+    """
+    start, width = 0, WINDOW_CHARACTERS
+    while True:
+        end = _window_end(text, start, width)
+        offsets = count_tokens([text[start:end]])[0]
+        spans = cut(text[start:end], offsets, limit=limit, overlap=overlap)
+        if end == len(text):
+            yield from ((start + first, start + last) for first, last in spans)
+            return
+        if spans[-1][0] == 0:  # the limit is longer than the window
+            width *= 2
+            continue
+        yield from ((start + first, start + last) for first, last in spans[:-1])
+        start, width = start + spans[-1][0], WINDOW_CHARACTERS  # the last one may go on in the next window
+
+
+def _window_end(text: str, start: int, width: int) -> int:
+    """End a window between words, so that its tokens are those of the whole text."""
+    end = start + width
+    if end >= len(text):
+        return len(text)
+    blank = max(text.rfind(" ", start + width // 2, end), text.rfind("\n", start + width // 2, end))
+    return blank if blank > start else end
+
+
+def cut(text: str, offsets: Offsets, *, limit: int, overlap: int) -> list[tuple[int, int]]:
+    """Return the spans of the chunks of one text from its tokens' character offsets."""
+    tokens = [span for span in offsets if span[1] > span[0]]
+    if len(tokens) <= limit:
+        return [(0, len(text))]
+    breaks = _rate_breaks(text, tokens)
+    spans = []
+    first = 0
+    while len(tokens) - first > limit:
+        last = _best_cut(breaks, first, limit=limit, overlap=overlap)
+        spans.append((tokens[first][0] if first else 0, tokens[last][0]))
+        first = _start_after(breaks, first, last, overlap=overlap)
+    spans.append((tokens[first][0], len(text)))
+    return spans
+
+
+def _rate_breaks(text: str, tokens: Offsets) -> list[int]:
+    """Rate the place before each token: how good a chunk end it would be."""
+    ratings = [_PARAGRAPH_END]
+    for (_, end), (start, _) in itertools.pairwise(tokens):
+        if start < end:
+            ratings.append(_NEVER)
+        elif start == end:
+            ratings.append(_INSIDE_WORD)
+        else:
+            ratings.append(_rate_gap(text, end, text[end:start]))
+    return ratings
+
+
+def _rate_gap(text: str, end: int, gap: str) -> int:
+    if "\n\n" in gap:
+        return _PARAGRAPH_END
+    before = text[max(0, end - 3) : end].rstrip(_CLOSERS)
+    if before and before[-1] in _SENTENCE_ENDS:
+        return _SENTENCE_END
+    return _LINE_END if "\n" in gap else _WORD_END
+
+
+def _best_cut(breaks: list[int], first: int, *, limit: int, overlap: int) -> int:
+    """Choose the best place in the last part of the limit; among equals the last, so that chunks are full."""
+    earliest = max(first + int(limit * EARLIEST_CUT), first + overlap + 1, first + 1)
+    return max(
+        range(min(earliest, first + limit), first + limit + 1), key=lambda place: (breaks[place], place)
+    )
+
+
+def _start_after(breaks: list[int], first: int, last: int, *, overlap: int) -> int:
+    """Start up to `overlap` tokens before the end `last`: at an early sentence start, else at a word."""
+    places = range(min(max(last - overlap, first + 1), last), last + 1)
+    for place in places[: len(places) // 2]:
+        if breaks[place] >= _SENTENCE_END:
+            return place
+    return next((place for place in places if breaks[place] >= _WORD_END), places[0])
