@@ -86,6 +86,11 @@ class Audit:
         """The dropped candidates by rule."""
         return {name: counts.total for name, counts in self.fates.items() if name != KEPT_NAME}
 
+    @property
+    def example_documents(self) -> frozenset[str]:
+        """The ids of the documents that the examples show."""
+        return frozenset(example.document_id for examples in self.examples.values() for example in examples)
+
 
 @dataclass(frozen=True, slots=True)
 class AuditRow:
@@ -102,7 +107,7 @@ class AuditRow:
 
 def audit_table(audit: Audit) -> tuple[AuditRow, ...]:
     """Return the audit as rows for the command line and the report: kept first, then each rule in the order asked."""
-    labels = {KEPT_NAME: "kept as a hard negative", **MEANINGS}
+    labels: dict[str, str] = {KEPT_NAME: "kept as a hard negative", **{str(rule): text for rule, text in MEANINGS.items()}}
     return tuple(
         AuditRow(
             name=str(name),
@@ -159,7 +164,9 @@ class Tally:
             missing = self._wanted_examples - len(examples)
             if missing:
                 rows, columns = np.nonzero(verdicts == fate)
-                examples.extend(_example(case, *cell) for cell in zip(rows[:missing], columns[:missing], strict=True))
+                examples.extend(
+                    _example(case, *cell) for cell in zip(rows[:missing], columns[:missing], strict=True)
+                )
 
     def finish(self) -> Audit:
         """Return the audit of everything added."""
@@ -182,7 +189,9 @@ class Tally:
         )
 
 
-def _histogram(values: np.ndarray[Any, np.dtype[Any]], edges: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, Any]:
+def _histogram(
+    values: np.ndarray[Any, np.dtype[Any]], edges: np.ndarray[Any, np.dtype[Any]]
+) -> np.ndarray[Any, Any]:
     """Count values per bin, those outside in the first and last."""
     bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
     return np.bincount(bins, minlength=len(edges) - 1)
@@ -218,7 +227,9 @@ def with_texts(audit: Audit, queries: Mapping[str, str], documents: Mapping[str,
 
 def write_audit(folder: Path, audit: Audit) -> None:
     """Write `audit.json`."""
-    write_atomic(folder / AUDIT_NAME, json.dumps(dataclasses.asdict(audit), indent=2, ensure_ascii=False) + "\n")
+    write_atomic(
+        folder / AUDIT_NAME, json.dumps(dataclasses.asdict(audit), indent=2, ensure_ascii=False) + "\n"
+    )
 
 
 def read_audit(folder: Path) -> Audit:
@@ -233,12 +244,15 @@ def read_audit(folder: Path) -> Audit:
                 "ratios": _revive_histogram(values["ratios"]),
                 "ranks": _revive_histogram(values["ranks"]),
                 "examples": {
-                    name: tuple(Example(**example) for example in found) for name, found in values["examples"].items()
+                    name: tuple(Example(**example) for example in found)
+                    for name, found in values["examples"].items()
                 },
             }
         )
     except FileNotFoundError:
-        raise StorageError("the audit of the negatives is missing", path=path, hint="run the stage again") from None
+        raise StorageError(
+            "the audit of the negatives is missing", path=path, hint="run the stage again"
+        ) from None
     except (ValueError, TypeError, KeyError) as error:
         raise StorageError(f"the audit is damaged: {error}", path=path, hint="run the stage again") from error
 

@@ -82,7 +82,9 @@ def given_hits(given: Ragged, parents: Integers, query_vectors: Floats, document
     documents, scores = np.where(repeated, -1, documents), np.where(repeated, np.float32(np.nan), scores)
     filled_first = np.argsort(documents < 0, axis=1, kind="stable")
     return Hits(
-        GIVEN, np.take_along_axis(documents, filled_first, axis=1), np.take_along_axis(scores, filled_first, axis=1)
+        GIVEN,
+        np.take_along_axis(documents, filled_first, axis=1),
+        np.take_along_axis(scores, filled_first, axis=1),
     )
 
 
@@ -121,7 +123,9 @@ def unite(hits: Sequence[Hits]) -> Candidates:
     first[:, 1:] = ~same
     several = np.zeros(documents.shape, dtype=np.bool_)
     several[:, :-1] = same
-    return Candidates(np.where(first, documents, -1), ranks, retrievers, scores, several & first & (documents >= 0))
+    return Candidates(
+        np.where(first, documents, -1), ranks, retrievers, scores, several & first & (documents >= 0)
+    )
 
 
 def with_cosines(candidates: Candidates, query_vectors: Floats, document_vectors: Floats) -> Candidates:

@@ -35,7 +35,8 @@ class Case:
     @property
     def given(self) -> Mask:
         """Which candidates the user named as negatives."""
-        return self.candidates.retrievers == GIVEN
+        given: Mask = self.candidates.retrievers == GIVEN
+        return given
 
     @property
     def confirmed(self) -> Mask:
@@ -56,7 +57,7 @@ class Case:
 
 
 def margin_thresholds(positive_scores: NDArray[np.float64], margin: float) -> NDArray[np.float64]:
-    """Return the cosine that a candidate must stay below: s − (1 − margin)·|s|; shape as `positive_scores`.
+    """Return the cosine that a candidate must stay below: s - (1 - margin)·|s|; shape as `positive_scores`.
 
     s is the lowest cosine among the query's positives, in [-1, 1]. For s ≥ 0 this is margin·s, the positive-aware
     rule "TopK-PercPos" of NV-Retriever (arXiv:2407.15831, section 3.2); for s < 0, where margin·s would lie above s,
@@ -109,7 +110,11 @@ def judge(case: Case) -> Verdicts:
     return verdicts
 
 
-def lowest_positive_scores(trained: Ragged, query_vectors: Floats, document_vectors: Floats) -> NDArray[np.float64]:
+def lowest_positive_scores(
+    trained: Ragged, query_vectors: Floats, document_vectors: Floats
+) -> NDArray[np.float64]:
     """Return the lowest cosine of each query with the documents it is trained towards; (queries,)."""
-    scores = cosines(query_vectors[trained.rows], document_vectors, trained.values[:, None])[:, 0]  # (members,)
+    scores = cosines(query_vectors[trained.rows], document_vectors, trained.values[:, None])[
+        :, 0
+    ]  # (members,)
     return np.minimum.reduceat(scores, trained.offsets[:-1]).astype(np.float64)

@@ -6,17 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.config import NegativesConfig
+from dialekt.config import NegativeSampling, NegativesConfig
 from dialekt.models.topk import top_k
 from dialekt.negatives.audit import Audit, Tally
-from dialekt.negatives.candidates import Candidates, Floats, dense_hits, given_hits, lexical_hits, unite, with_cosines
+from dialekt.negatives.candidates import (
+    Candidates,
+    Floats,
+    dense_hits,
+    given_hits,
+    lexical_hits,
+    unite,
+    with_cosines,
+)
 from dialekt.negatives.guard import Case, judge, lowest_positive_scores
 from dialekt.negatives.ragged import Integers
 from dialekt.negatives.rules import KEPT, RETRIEVERS, Verdicts
 from dialekt.negatives.sampling import Hashes, draw, hash_ids, order_of_choice, random_order
 from dialekt.negatives.tables import MiningTables
 from dialekt.types import HardNegative, Progress, ReportProgress, Retriever, no_progress
-from dialekt.config import NegativeSampling
 
 QUERIES_PER_BLOCK = 2048
 CELLS_PER_BLOCK = 1_000_000  # candidates at a time: about 150 MB of arrays
@@ -83,7 +90,12 @@ def block_size(config: NegativesConfig, tables: MiningTables) -> int:
 
 
 def _open_case(
-    config: NegativesConfig, tables: MiningTables, query_vectors: Floats, document_vectors: Floats, *, start: int
+    config: NegativesConfig,
+    tables: MiningTables,
+    query_vectors: Floats,
+    document_vectors: Floats,
+    *,
+    start: int,
 ) -> Case:
     stop = start + len(query_vectors)
     trained = tables.queries.trained.block(start, stop)
@@ -100,7 +112,12 @@ def _open_case(
 
 
 def _find(
-    config: NegativesConfig, tables: MiningTables, query_vectors: Floats, document_vectors: Floats, *, start: int
+    config: NegativesConfig,
+    tables: MiningTables,
+    query_vectors: Floats,
+    document_vectors: Floats,
+    *,
+    start: int,
 ) -> Candidates:
     stop = start + len(query_vectors)
     given = tables.queries.given.block(start, stop)

@@ -30,7 +30,8 @@ def random_order(queries: Hashes, documents: Hashes, *, seed: int) -> Integers:
     values = documents ^ (queries * np.uint64(0x9E3779B97F4A7C15)) ^ hash_ids([f"seed {seed}"])[0]
     values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return ((values ^ (values >> np.uint64(31))) >> np.uint64(2)).astype(np.int64)
+    numbers: Integers = ((values ^ (values >> np.uint64(31))) >> np.uint64(2)).astype(np.int64)
+    return numbers
 
 
 def order_of_choice(candidates: Candidates, random: Integers | None, sampling: NegativeSampling) -> Integers:

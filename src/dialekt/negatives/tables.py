@@ -84,10 +84,12 @@ def document_table(
     """Turn documents into arrays; raise `ConfigError` when no document has the category field."""
     rows = np.arange(len(documents), dtype=np.int64)
     parents = np.array([codes[document.parent_id or document.id] for document in documents], dtype=np.int64)
-    clusters = np.array([codes[document.duplicate_of or document.id] for document in documents], dtype=np.int64)
+    clusters = np.array(
+        [codes[document.duplicate_of or document.id] for document in documents], dtype=np.int64
+    )
     barred = np.zeros(len(codes), dtype=np.bool_)
     barred[[codes[item.document_id] for item in held_out if item.document_id in codes]] = True
-    own_and_parent = np.concatenate([rows, parents])  # (2 × documents,)
+    own_and_parent = np.concatenate([rows, parents])  # (2 * documents,)
     shared = (np.bincount(clusters, minlength=len(codes))[clusters] > 1) | (clusters != rows)
     return DocumentTable(
         ids=[document.id for document in documents],
@@ -116,7 +118,9 @@ def _categories(documents: Sequence[Document], category_field: str) -> Integers:
     near = difflib.get_close_matches(category_field, known, n=3, cutoff=0.4) or known[:10]
     raise ConfigError(
         f"negatives.same_category_field = {category_field!r}: no document has this metadata field",
-        hint=f"the documents have: {', '.join(near)}" if near else "the documents have no metadata; leave it unset",
+        hint=f"the documents have: {', '.join(near)}"
+        if near
+        else "the documents have no metadata; leave it unset",
     )
 
 
@@ -180,4 +184,6 @@ def _categories_of(trained: Ragged, documents: DocumentTable) -> Ragged:
     if documents.categories is None:
         return Ragged.build(trained.rows[:0], trained.values[:0], row_count=trained.row_count)
     categories = documents.categories[trained.values]
-    return Ragged.build(trained.rows[categories >= 0], categories[categories >= 0], row_count=trained.row_count)
+    return Ragged.build(
+        trained.rows[categories >= 0], categories[categories >= 0], row_count=trained.row_count
+    )

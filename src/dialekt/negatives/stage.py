@@ -1,0 +1,140 @@
+"""The stage: pairs, judgments, corpus and vectors → hard negatives and an audit of every rule."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dialekt.config import NegativesConfig
+from dialekt.errors import ConfigError, StorageError
+from dialekt.negatives.audit import Audit, with_texts, write_audit
+from dialekt.negatives.candidates import Floats
+from dialekt.negatives.mining import Mining, hard_negatives, mine
+from dialekt.negatives.rules import MEANINGS, Rule
+from dialekt.negatives.sources import NegativesInputs, Sources, read_sources
+from dialekt.negatives.words import keep_hits
+from dialekt.store.tables import write_records
+from dialekt.types import HardNegative, ReportProgress, no_progress
+
+STAGE_VERSION = 1
+NEGATIVES_NAME = "negatives.parquet"
+
+__all__ = ["STAGE_VERSION", "NegativesFacts", "NegativesInputs", "run"]
+
+
+@dataclass(frozen=True, slots=True)
+class NegativesFacts:
+    """What was mined.
+
+    `queries_without` have no hard negative, `queries_short` fewer than asked for (those without among them).
+    `mean_rank` is the mean retrieval rank of the negatives that a retriever found. `dropped` counts candidates by the
+    first rule that barred them.
+    """
+
+    queries: int
+    negatives: int
+    queries_without: int
+    queries_short: int
+    candidates: int
+    found_by_several: int
+    mean_rank: float
+    kept_by_retriever: dict[str, int]
+    dropped: dict[str, int]
+    warnings: tuple[str, ...]
+
+
+def run(
+    config: NegativesConfig, inputs: NegativesInputs, out: Path, *, progress: ReportProgress = no_progress
+) -> NegativesFacts:
+    """Mine hard negatives for the train queries into `out/negatives.parquet`, with `out/audit.json`.
+
+    BM25's hits stay in `out/bm25_rows.npy`, so that mining again does not search the words again. Raises
+    `ConfigError` for an option that could do nothing, `StorageError` when the artefacts do not belong together.
+    """
+    check_options(config)
+    sources = read_sources(config, inputs, hits=out, progress=progress)
+    if sources.tables.lexical_rows is not None:
+        keep_hits(out, sources.tables.lexical_rows)
+    _check_any_source(config, sources)
+    query_vectors, document_vectors = _load_vectors(inputs.vectors, sources)
+    mining = mine(
+        config, sources.tables, query_vectors, document_vectors, seed=inputs.seed, progress=progress
+    )
+    write_records(out / NEGATIVES_NAME, hard_negatives(mining.selection, sources.tables), HardNegative)
+    audit = mining.audit
+    if config.examples:
+        audit = with_texts(audit, sources.query_texts, sources.document_texts(audit.example_documents))
+    write_audit(out, audit)
+    return _facts(config, mining, sources)
+
+
+def check_options(config: NegativesConfig) -> None:
+    """Raise `ConfigError` for options that rule each other out."""
+    if config.rank_from > config.depth:
+        raise ConfigError(
+            f"negatives.rank_from = {config.rank_from} lies beyond negatives.depth = {config.depth}: "
+            "no candidate could become a negative",
+            hint="raise negatives.depth, or lower negatives.rank_from",
+        )
+
+
+def _check_any_source(config: NegativesConfig, sources: Sources) -> None:
+    if config.per_query and not config.retrievers and not len(sources.tables.queries.given.values):
+        raise ConfigError(
+            "negatives.retrievers is empty, and the judgments bring no negatives of their own",
+            hint="name 'bm25', 'dense' or both; for no hard negatives set negatives.per_query = 0",
+        )
+
+
+def _load_vectors(folder: Path, sources: Sources) -> tuple[Floats, Floats]:
+    """Return query and document vectors in the order of the tables."""
+    from dialekt.models.vectors import load_vectors
+
+    vectors = load_vectors(folder)
+    documents, queries = sources.tables.documents, sources.tables.queries
+    if vectors.document_ids != documents.ids:
+        raise StorageError(
+            "the document vectors were made from another corpus",
+            path=folder,
+            hint="run the vectors stage again",
+        )
+    places = {query_id: row for row, query_id in enumerate(vectors.query_ids)}
+    missing = sum(query_id not in places for query_id in queries.ids)
+    if missing:
+        raise StorageError(
+            f"{missing} of {len(queries.ids)} train queries have no vector",
+            path=folder,
+            hint="run the vectors stage again",
+        )
+    rows = np.array([places[query_id] for query_id in queries.ids], dtype=np.int64)
+    return vectors.query_vectors[rows], vectors.document_vectors
+
+
+def _facts(config: NegativesConfig, mining: Mining, sources: Sources) -> NegativesFacts:
+    audit = mining.audit
+    return NegativesFacts(
+        queries=len(sources.tables.queries.ids),
+        negatives=audit.kept.total,
+        queries_without=audit.queries_without,
+        queries_short=audit.queries_short,
+        candidates=audit.candidates,
+        found_by_several=audit.found_by_several,
+        mean_rank=audit.mean_rank,
+        kept_by_retriever={"bm25": audit.kept.bm25, "dense": audit.kept.dense, "given": audit.kept.given},
+        dropped=audit.dropped,
+        warnings=_warnings(config, audit, sources),
+    )
+
+
+def _warnings(config: NegativesConfig, audit: Audit, sources: Sources) -> tuple[str, ...]:
+    warnings = []
+    if audit.queries_without:
+        barred = {name: count for name, count in audit.dropped.items() if name != Rule.NOT_SAMPLED}
+        worst = max(barred, key=lambda name: barred[name])
+        reason = f"; most candidates were dropped as {MEANINGS[Rule(worst)]!r}" if barred[worst] else ""
+        warnings.append(f"{audit.queries_without} of {audit.queries} queries have no hard negative{reason}")
+    if sources.unknown_given and config.per_query:
+        warnings.append(
+            f"{sources.unknown_given} given negatives name a document that the corpus does not have"
+        )
+    return tuple(warnings)
