@@ -1,0 +1,152 @@
+"""The parts of a page, as values: the HTML and the Markdown template show the same blocks, so they hold the same facts."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A table column. A `graphic` column holds a drawing of numbers that other columns spell out."""
+
+    title: str
+    numeric: bool = False
+    graphic: bool = False
+    wide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One table cell: its text, a smaller second line, and how it is marked."""
+
+    text: str = ""
+    detail: str = ""
+    best: bool = False
+    code: bool = False
+    tag: str = ""
+    graphic: Markup | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One table row; `notes` are shown below it over the full width."""
+
+    cells: tuple[Cell, ...]
+    highlighted: bool = False
+    notes: "tuple[Note, ...]" = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A named text below a table row."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table with its caption; a `collapsed` one opens on a click and is always there in print and Markdown."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    note: str = ""
+    collapsed: bool = False
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One drawing. `narrow` replaces `drawing` on a small screen, where the wide one would be too small to read."""
+
+    drawing: Markup
+    title: str = ""
+    narrow: Markup | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One or more drawings with a caption, and the numbers behind them as a table."""
+
+    title: str
+    caption: str
+    panels: tuple[Panel, ...]
+    table: Table | None = None
+    kind: ClassVar[str] = "figure"
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """Plain running text."""
+
+    text: str
+    kind: ClassVar[str] = "paragraph"
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A short list; `warning` marks what the reader must not overlook."""
+
+    items: tuple[str, ...]
+    title: str = ""
+    warning: bool = False
+    kind: ClassVar[str] = "bullets"
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """Lines to be typed as they stand."""
+
+    text: str
+    kind: ClassVar[str] = "code"
+
+
+Block = Table | Figure | Paragraph | Bullets | Code
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A chapter: heading, one sentence that says what to see in it, and its blocks."""
+
+    anchor: str
+    title: str
+    lead: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A key number at the top of the page."""
+
+    label: str
+    value: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The page in one sentence, then why. `tone` is good, caution or neutral and colours the mark beside `label`."""
+
+    headline: str
+    reasons: tuple[str, ...]
+    label: str
+    tone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The whole report."""
+
+    project: str
+    created: str
+    verdict: Verdict
+    tiles: tuple[Tile, ...]
+    sections: tuple[Section, ...]
+
+
+def key_values(caption: str, pairs: list[tuple[str, str]], *, heads: tuple[str, str], code: bool = False) -> Table:
+    """Return a table of names and values without the pairs whose value is empty."""
+    rows = tuple(Row((Cell(name), Cell(text, code=code))) for name, text in pairs if text)
+    return Table(caption, (Column(heads[0]), Column(heads[1], numeric=not code)), rows)

@@ -1,0 +1,149 @@
+"""Numbers as a reader wants them: one place, so that HTML and Markdown always agree."""
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EN DASH}"
+ABSENT = "\N{EM DASH}"
+BYTES_PER_COMPONENT = 4  # float32
+
+SYSTEM_LABELS = {
+    "bm25": "BM25",
+    "base": "Base model",
+    "hybrid_base": "Hybrid (BM25 + base)",
+    "tuned": "Tuned model",
+    "hybrid_tuned": "Hybrid (BM25 + tuned)",
+}
+SYSTEM_PHRASES = {
+    "bm25": "BM25",
+    "base": "the base model",
+    "hybrid_base": "the base hybrid",
+    "tuned": "the tuned model",
+    "hybrid_tuned": "the tuned hybrid",
+}
+STAGE_LABELS = {
+    "judgments": "Judgments",
+    "corpus": "Corpus",
+    "split": "Split",
+    "pairs": "Pairs",
+    "base_vectors": "Base vectors",
+    "negatives": "Negatives",
+    "training": "Training",
+    "tuned_vectors": "Tuned vectors",
+    "evaluation": "Evaluation",
+    "registry": "Registry",
+}
+
+
+def system_label(system: str) -> str:
+    """Name a system at the head of a table row: `tuned@128` → `Tuned model, 128 dimensions`."""
+    name, at, dimension = system.partition("@")
+    label = SYSTEM_LABELS.get(name, name)
+    return f"{label}, {dimension} dimensions" if at else label
+
+
+def system_phrase(system: str) -> str:
+    """Name a system within a sentence: `hybrid_tuned` → `the tuned hybrid`."""
+    name, at, dimension = system.partition("@")
+    phrase = SYSTEM_PHRASES.get(name, name)
+    return f"{phrase} at {dimension} dimensions" if at else phrase
+
+
+def stage_label(stage: str) -> str:
+    """Name a stage; one that this version does not know keeps its own name, made readable."""
+    return STAGE_LABELS.get(stage) or humanise(stage)
+
+
+def humanise(name: str) -> str:
+    """Turn a field's name into words: `near_duplicates` → `Near duplicates`."""
+    words = name.replace("_", " ").replace("-", " ").strip()
+    return words[:1].upper() + words[1:]
+
+
+def score(value: float | None) -> str:
+    """Format a metric or a cosine with three decimals."""
+    if value is None:
+        return ABSENT
+    text = f"{value:.3f}"
+    return text.replace("-", MINUS) if float(text) else "0.000"
+
+
+def signed(value: float | None) -> str:
+    """Format a difference with three decimals and its sign."""
+    if value is None:
+        return ABSENT
+    text = f"{value:+.3f}"
+    return text.replace("-", MINUS) if float(text) else "0.000"
+
+
+def score_range(low: float, high: float) -> str:
+    """Format the interval of a metric: `0.481–0.527`."""
+    return f"{score(low)}{DASH}{score(high)}"
+
+
+def signed_range(low: float, high: float) -> str:
+    """Format the interval of a difference: `+0.071 to +0.097`."""
+    return f"{signed(low)} to {signed(high)}"
+
+
+def p_value(value: float | None) -> str:
+    """Format a p-value for a table cell."""
+    if value is None:
+        return ABSENT
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def p_phrase(value: float | None) -> str:
+    """Format a p-value for a sentence: `p < 0.001` or `p = 0.034`."""
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
+def count(value: float | None) -> str:
+    """Format a count with thousands separators."""
+    return ABSENT if value is None else f"{int(value):,}"
+
+
+def percent(value: float | None, *, digits: int = 0) -> str:
+    """Format a share in [0, 1] as a percentage."""
+    return ABSENT if value is None else f"{value * 100:.{digits}f}%"
+
+
+def compact(value: float | None) -> str:
+    """Format a number of any size with up to four significant digits."""
+    return ABSENT if value is None else f"{value:.4g}".replace("-", MINUS)
+
+
+def duration(seconds: float | None) -> str:
+    """Format a duration: `0.4 s`, `42 s`, `3 min 42 s`, `1 h 05 min`."""
+    if seconds is None:
+        return ABSENT
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes_left = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_left:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def storage(dimension: int) -> str:
+    """Format what a million float32 vectors of this dimension take: 384 → `1.54 GB`."""
+    size_bytes = dimension * BYTES_PER_COMPONENT * 1_000_000
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e9 else f"{size_bytes / 1e6:.0f} MB"
+
+
+def value_text(value: object) -> str:
+    """Format a setting or a derived value of any type."""
+    match value:
+        case None:
+            return ABSENT
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return compact(value)
+        case list() | tuple():
+            return ", ".join(str(item) for item in value) or "none"
+        case _:
+            return str(value)

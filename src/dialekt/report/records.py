@@ -1,0 +1,43 @@
+"""What the report is made from, and what it leaves behind."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTexts:
+    """The texts of one win or loss: shown only when the user asked for texts."""
+
+    query: str
+    base_document: str
+    tuned_document: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInputs:
+    """Everything that the report shows; nothing is read from anywhere else.
+
+    `facts` and `seconds` are by stage name (judgments, corpus, split, pairs, base_vectors, negatives, training,
+    tuned_vectors, evaluation, registry); a stage that has not run is simply absent. `facts` are as `dataclasses.asdict`
+    wrote them, before or after a turn through JSON. `ids` are artefact ids by stage, `versions` library versions by
+    name, `texts` the texts of wins and losses by query id (empty: no text reaches the page).
+    """
+
+    project: str
+    created: str
+    config: Mapping[str, Any]
+    facts: Mapping[str, Mapping[str, Any]]
+    seconds: Mapping[str, float]
+    commands: Sequence[str]
+    ids: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, ChangeTexts] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportFacts:
+    """Where the two pages lie."""
+
+    html: str
+    markdown: str
