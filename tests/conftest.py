@@ -7,7 +7,19 @@ import pytest
 
 from dialekt.models.base import packaged_minilm
 
-_WORDS = ["the", "a", "an", "of", "to", "in", "on", "for", "and", "or", "is", "are", "was", "with", "without", "by", "from", "as", "at", "it", "this", "that", "how", "what", "when", "why", "where", "who", "which", "do", "does", "can", "my", "your", "not", "no", "all", "any", "one", "two", "three", "first", "last", "new", "old", "solar", "wind", "panel", "battery", "charge", "power", "energy", "grid", "cable", "voltage", "inverter", "install", "roof", "cost", "price", "warranty", "repair", "reset", "password", "account", "login", "user", "email", "admin", "access", "key", "token", "expire", "lock", "screen", "error", "code", "message", "restart", "server", "pump", "valve", "pressure", "leak", "seal", "pipe", "flow", "filter", "water", "oil", "temperature", "heat", "cool", "sensor", "alarm", "motor", "speed", "belt", "bearing", "invoice", "payment", "refund", "order", "ship", "return", "delivery", "customer", "address", "bank", "card", "tax", "receipt", "contract", "cancel", "cat", "dog", "bird", "fish", "tree", "flower", "river", "mountain", "city", "road", "train", "plane", "car", "bus", "bike", "house", "garden", "school", "book", "music", "bread", "milk", "cheese", "apple", "soup", "salt", "sugar", "coffee", "tea", "recipe", "cook", "bake", "red", "green", "blue", "black", "white", "big", "small", "fast", "slow", "hot", "cold", "open", "close", "start", "stop", "turn", "check", "change", "replace", "remove", "add", "list", "array", "sort", "search", "index", "query", "document", "vector", "model", "data", "table", "column", "row", "file", "folder", "path", "name", "value", "type", "function", "class", "method", "return", "argument", "string", "number", "integer", "float", "true", "false", "none"]
+_WORDS = """
+the a an of to in on for and or is are was with without by from as at it this that how what when why where
+who which do does can my your not no all any one two three first last new old solar wind panel battery
+charge power energy grid cable voltage inverter install roof cost price warranty repair reset password
+account login user email admin access key token expire lock screen error code message restart server pump
+valve pressure leak seal pipe flow filter water oil temperature heat cool sensor alarm motor speed belt
+bearing invoice payment refund order ship return delivery customer address bank card tax receipt contract
+cancel cat dog bird fish tree flower river mountain city road train plane car bus bike house garden school
+book music bread milk cheese apple soup salt sugar coffee tea recipe cook bake red green blue black white
+big small fast slow hot cold open close start stop turn check change replace remove add list array sort
+search index query document vector model data table column row file folder path name value type function
+class method return argument string number integer float true false none
+""".split()  # noqa: SIM905 - a list of 250 quoted words is unreadable
 
 
 def _vocabulary() -> dict[str, int]:
@@ -27,7 +39,7 @@ def _vocabulary() -> dict[str, int]:
 
 
 def _save_tiny_model(folder: Path) -> None:
-    """Save a two-layer BERT, hidden 32, whose random word vectors are wide enough that shared words make near texts."""
+    """Save a two-layer BERT, hidden 32; its random word vectors are wide, so shared words make near texts."""
     import torch
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.base.modules import Normalize, Transformer
@@ -42,14 +54,14 @@ def _save_tiny_model(folder: Path) -> None:
     ends = [("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
     tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
     names = {"unk": "[UNK]", "pad": "[PAD]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         model_max_length=64,
         **{f"{name}_token": token for name, token in names.items()},
     )
     config = BertConfig(
-        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64,
-        max_position_embeddings=128,
+        vocab_size=len(vocabulary), hidden_size=32, num_hidden_layers=2, num_attention_heads=4,
+        intermediate_size=64, max_position_embeddings=128,
     )  # fmt: skip
     with torch.random.fork_rng():
         torch.manual_seed(7)
@@ -64,7 +76,7 @@ def _save_tiny_model(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a tiny real model: 32 dimensions, 64 tokens, a WordPiece vocabulary of some 300 English words."""
+    """Folder of a tiny real model: 32 dimensions, 64 tokens, some 250 English words and all letters."""
     folder = tmp_path_factory.mktemp("tiny")
     _save_tiny_model(folder)
     return folder / "model"

@@ -23,8 +23,8 @@ _IGNORED_FOLDERS = ("onnx", "openvino", ".git", ".cache")
 def resolve_model(name: str) -> Path | str:
     """Return the folder of a model on this machine, or the name of one on the Hub.
 
-    Raises `ModelError` when the package's weights are not the published ones, when a folder is not a model folder,
-    or when the name can be neither a folder nor a Hub name.
+    Raises `ModelError` when the package's weights are not the published ones, when a folder is not a model
+    folder, or when the name can be neither a folder nor a Hub name.
     """
     if name in _MINILM_NAMES and (folder := packaged_minilm()):
         return folder
@@ -77,7 +77,10 @@ def check_folder(folder: Path) -> None:
 
 
 def fetch_model(name: str, *, trust_remote_code: bool = False) -> Path:
-    """Return a folder with the model, downloading it from the Hub if need be; raise `ModelError` when it cannot be had."""
+    """Return a folder with the model, downloading it from the Hub if need be.
+
+    Raises `ModelError` when it cannot be had: no network, no such name, no permission, no safe weights.
+    """
     resolved = resolve_model(name)
     if isinstance(resolved, Path):
         return resolved
@@ -99,8 +102,8 @@ def fetch_model(name: str, *, trust_remote_code: bool = False) -> Path:
 def describe_model(name: str, *, trust_remote_code: bool = False) -> str:
     """Return the content id of a model for stage keys, from local files only.
 
-    A folder is described by the hash of its weights, configuration and, when trusted, code. A Hub name is described by
-    itself and the commit in the local cache, once there is one.
+    A folder is described by the hash of its weights, configuration and, when trusted, code. A Hub name is
+    described by itself and the commit in the local cache, once there is one.
     """
     resolved = resolve_model(name)
     if isinstance(resolved, Path):

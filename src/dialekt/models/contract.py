@@ -46,8 +46,8 @@ class EncodingContract:
 def default_matryoshka_dimensions(dimension: int) -> tuple[int, ...]:
     """Return the full dimension, then the powers of two below it down to 64: 384 → 384, 256, 128, 64.
 
-    Powers of two because vector indexes and SIMD kernels work in such widths; nothing below 64, where retrieval
-    collapses (Kusupati et al. 2022, figure 3).
+    Powers of two are the widths that vector indexes and processors work in. Below 64 retrieval falls off
+    steeply (Kusupati et al. 2022, Matryoshka Representation Learning).
     """
     powers = [1 << bits for bits in range(dimension.bit_length(), 0, -1)]
     return (dimension, *(power for power in powers if SMALLEST_MATRYOSHKA_DIMENSION <= power < dimension))
@@ -56,7 +56,8 @@ def default_matryoshka_dimensions(dimension: int) -> tuple[int, ...]:
 def read_contract(folder: Path, *, name: str = "") -> EncodingContract:
     """Read a model folder's contract from `dialekt.json`, or derive it from the sentence-transformers files.
 
-    `name` is what the user called the model; it helps to recognise a family with undeclared prompts. Raises `ModelError`.
+    `name` is what the user called the model: it goes into the contract, and tells a family that does not
+    declare its prompts. Raises `ModelError`.
     """
     path = folder / CONTRACT_NAME
     if path.is_file():
@@ -82,7 +83,10 @@ def write_contract(folder: Path, contract: EncodingContract) -> None:
 
 
 def apply_config(contract: EncodingContract, config: ModelConfig) -> EncodingContract:
-    """Return the contract with the user's settings in place of what the model says; raise `ModelError` if they cannot be."""
+    """Return the contract with the user's settings in place of what the model says.
+
+    Raises `ModelError` for a Matryoshka dimension that the model has not got.
+    """
     contract = dataclasses.replace(
         contract,
         query_prompt=contract.query_prompt if config.query_prompt is None else config.query_prompt,

@@ -29,7 +29,7 @@ _LABELS = {Role.QUERY: "encode queries", Role.DOCUMENT: "encode documents"}
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """Vectors float32 (texts, dimension) of length 1, and the tokens that went in, special tokens included."""
+    """Vectors float32 (texts, dimension) of length 1, and how many tokens went in, special ones included."""
 
     vectors: NDArray[np.float32]
     tokens: int
@@ -47,7 +47,10 @@ class Encoder:
 
     @classmethod
     def load(cls, name: str, config: ModelConfig, *, precision: Precision | None = None) -> Self:
-        """Load a model by folder or name; `precision=None` takes the fastest of this machine. Raises `ModelError`."""
+        """Load a model by folder or name; without `precision` in the fastest of this machine.
+
+        Raises `ModelError`.
+        """
         model, contract = load_model(name, config)
         precision = precision or fastest_precision(str(model.device))
         if precision is Precision.BF16:
@@ -58,7 +61,7 @@ class Encoder:
     def of(
         cls, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision | None = None
     ) -> Self:
-        """Encode with a model that is already loaded, a model under training for example; its weights are not changed."""
+        """Encode with a model that is already loaded, one under training for example; its weights stay."""
         return cls(model, contract, precision=precision or fastest_precision(str(model.device)))
 
     @property
@@ -69,7 +72,7 @@ class Encoder:
     def encode(
         self, texts: Sequence[str], role: Role, *, progress: ReportProgress = no_progress
     ) -> NDArray[np.float32]:
-        """Return the vectors of texts, float32 (texts, dimension), L2-normalised. Long texts are cut to `max_tokens`."""
+        """Return vectors float32 (texts, dimension), L2-normalised. Long texts are cut to the limit."""
         return self.embed(texts, role, progress=progress).vectors
 
     def embed(self, texts: Sequence[str], role: Role, *, progress: ReportProgress = no_progress) -> Embedded:
@@ -81,17 +84,13 @@ class Encoder:
                 window = texts[start : start + _WINDOW_TEXTS]
                 for rows, features in self._batches(window, role):
                     vectors[start + rows] = self._forward(features)
-                    tokens += int(
-                        features["input_ids"].numel()
-                        if "offsets" in features
-                        else features["attention_mask"].sum()
-                    )
+                    tokens += _count_tokens(features)
                     done += len(rows)
                     progress(Progress(_LABELS[role], done, len(texts)))
         return Embedded(normalize(vectors), tokens)
 
     def token_ids(self, texts: Sequence[str], role: Role) -> list[list[int]]:
-        """Return the ids that the model sees for each text: prompt and special tokens included, cut to `max_tokens`."""
+        """Return the ids that the model sees: with prompt and special tokens, cut to the limit."""
         if not self._takes_token_ids():
             raise ModelError(
                 f"the model's first module is a {type(self.model[0]).__name__}, which takes no token ids",
@@ -101,17 +100,15 @@ class Encoder:
         return self._tokenizer.token_ids(texts, self.contract.prompt(role))
 
     def token_offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Return, per text, the characters (start, end) of each of its tokens, without special tokens or a limit."""
+        """Return, per text, the characters (start, end) of its tokens, without special tokens or a limit."""
         if self._tokenizer is None:
-            raise ModelError(
-                "the model's tokenizer gives no character offsets", hint="use a model with a fast tokenizer"
-            )
+            raise ModelError("the tokenizer gives no offsets", hint="use a model with a fast tokenizer")
         return self._tokenizer.offsets(texts)
 
     def _batches(
         self, texts: Sequence[str], role: Role
     ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
-        """Yield rows and model inputs, longest texts first: memory peaks at once, and the time left only falls."""
+        """Yield rows and model inputs, longest texts first: memory peaks at once, time left is overstated."""
         prompt = self.contract.prompt(role)
         if not self._takes_token_ids():
             yield from self._library_batches(texts, prompt)
@@ -201,6 +198,13 @@ def _padded(token_ids: list[list[int]], tokenizer: Any) -> dict[str, torch.Tenso
     if "token_type_ids" in tokenizer.model_input_names:
         features["token_type_ids"] = torch.zeros_like(features["input_ids"])
     return features
+
+
+def _count_tokens(features: dict[str, Any]) -> int:
+    """Return the number of tokens that are not padding; a flat input has none."""
+    if "attention_mask" in features:
+        return int(features["attention_mask"].sum())
+    return int(features["input_ids"].numel()) if "input_ids" in features else 0
 
 
 def _to_device(features: dict[str, Any], device: torch.device) -> dict[str, Any]:

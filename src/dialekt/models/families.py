@@ -28,12 +28,6 @@ FAMILIES = (
         "",
     ),
     PromptFamily(
-        "BGE Chinese",
-        re.compile(r"\bbge-(small|base|large)-zh"),
-        "为这个句子生成表示以用于检索相关文章：",
-        "",
-    ),
-    PromptFamily(
         "mxbai", re.compile(r"\bmxbai-embed"), "Represent this sentence for searching relevant passages: ", ""
     ),
     PromptFamily("Nomic", re.compile(r"\bnomic-embed-text"), "search_query: ", "search_document: "),

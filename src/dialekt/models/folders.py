@@ -109,7 +109,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def position_limit(config: Mapping[str, Any]) -> int | None:
-    """Return how many tokens the position embeddings of a transformer reach, None when it has no such limit."""
+    """Return how many tokens the position embeddings of a transformer reach; None without a limit."""
     positions = config.get("max_position_embeddings")
     if not isinstance(positions, int) or positions <= 0:
         return None
@@ -119,7 +119,7 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
 
 
 def _declared_prompts(folder: Path) -> tuple[str, str]:
-    """Return the query and document prompt. Empty ones do not count: the library writes them into every folder."""
+    """Return the query and document prompt. Empty ones do not count: the library writes them everywhere."""
     settings = read_json(folder / "config_sentence_transformers.json")
     prompts = settings.get("prompts") or {}
     default = prompts.get(settings.get("default_prompt_name") or "", "")
@@ -129,7 +129,7 @@ def _declared_prompts(folder: Path) -> tuple[str, str]:
 
 
 def _pooling(parts: tuple[ModulePart, ...]) -> str:
-    """Return the pooling mode; several are joined by `+`; a folder without a pooling module gets mean pooling."""
+    """Return the pooling mode; several are joined by `+`; a folder without a pooling module means mean."""
     for part in parts:
         if part.kind == "Pooling":
             return "+".join(_pooling_modes(read_json(part.folder / "config.json")))

@@ -30,16 +30,21 @@ _LOAD_ERRORS = (
 
 
 def load_model(name: str, config: ModelConfig) -> tuple[SentenceTransformer, EncodingContract]:
-    """Load a model in fp32 on the configured device, with its contract applied; raise `ModelError` when it cannot be."""
+    """Load a model in fp32 on the configured device, with its contract applied. Raises `ModelError`."""
     folder = fetch_model(name, trust_remote_code=config.trust_remote_code)
-    contract = apply_config(read_contract(folder, name=name), config)
+    # The contract travels with the model: it names a folder, never the path on this machine.
+    known_as = folder.name if Path(name).expanduser().exists() else name
+    contract = apply_config(read_contract(folder, name=known_as), config)
     model = _load_folder(folder, config)
     apply_contract(model, contract)
     return model, contract
 
 
 def apply_contract(model: SentenceTransformer, contract: EncodingContract) -> None:
-    """Set token limit, pooling and prompts of a model as its contract says; raise `ModelError` where it cannot follow."""
+    """Set token limit, pooling and prompts of a model as its contract says.
+
+    Raises `ModelError` where the model cannot follow.
+    """
     limit = position_limit(model.config.to_dict()) if model.config is not None else None
     if limit is not None and contract.max_tokens > limit:
         raise ModelError(
@@ -103,9 +108,9 @@ def _set_pooling(model: SentenceTransformer, pooling: str) -> None:
 def _quiet() -> Iterator[None]:
     """Keep the library's progress bars off the screen while weights load; ours is the only one."""
     shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         if shown:
-            transformers_logging.enable_progress_bar()
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -26,7 +26,7 @@ class Machine:
 
 
 def choose_device(requested: str | None = None) -> str:
-    """Return the requested device if it is there, else cuda, mps or cpu; raise `ModelError` for one that is not."""
+    """Return the requested device, or cuda, mps or cpu; raise `ModelError` for one that is not there."""
     if requested is None:
         if torch.cuda.is_available():
             return "cuda"
@@ -49,8 +49,8 @@ def choose_device(requested: str | None = None) -> str:
 def fastest_precision(device: str) -> Precision:
     """Return the number format in which this device multiplies matrices fastest, measured once per process.
 
-    A CPU may claim bf16 and emulate it at half the speed of fp32 (AVX-512 without AVX512_BF16 or AMX), so a CPU is
-    measured (about 0.1 s), never asked.
+    A CPU may claim bf16 and emulate it at half the speed of fp32 (AVX-512 without AVX512_BF16 or AMX), so a
+    CPU is measured (about 0.1 s), never asked.
     """
     kind = device.partition(":")[0]
     if kind == "cuda":

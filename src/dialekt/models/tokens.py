@@ -1,6 +1,7 @@
 """Texts → token ids and token offsets, in bulk."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self
 
 from tokenizers import Tokenizer
@@ -18,17 +19,19 @@ class BulkTokenizer:
     def __init__(self, tokenizer: Tokenizer, *, max_tokens: int, special_tokens: bool):
         self._max_tokens = max_tokens
         self._special_tokens = special_tokens
-        settings = tokenizer.to_str()
-        self._cut = Tokenizer.from_str(settings)
+        self._cut = Tokenizer.from_str(tokenizer.to_str())
         self._cut.no_padding()
         self._cut.enable_truncation(max_tokens)
-        self._whole = Tokenizer.from_str(settings)
-        self._whole.no_padding()
-        self._whole.no_truncation()
+
+    @cached_property
+    def _whole(self) -> Tokenizer:
+        whole = Tokenizer.from_str(self._cut.to_str())
+        whole.no_truncation()
+        return whole
 
     @classmethod
     def of(cls, tokenizer: Any, max_tokens: int) -> Self | None:
-        """Return a bulk tokenizer of a transformers or tokenizers tokenizer; None when it is not a fast one."""
+        """Return a bulk tokenizer of a transformers or tokenizers tokenizer; None for a slow one."""
         if isinstance(tokenizer, Tokenizer):  # a static embedding's: it adds no special tokens
             return cls(tokenizer, max_tokens=max_tokens, special_tokens=False)
         backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -39,14 +42,14 @@ class BulkTokenizer:
         )
 
     def token_ids(self, texts: Sequence[str], prompt: str) -> list[list[int]]:
-        """Return the token ids of every text behind its prompt, cut to the limit, special tokens included."""
+        """Return the token ids of every text behind its prompt, cut to the limit, special ones included."""
         limit = self._max_tokens * _CHARACTERS_PER_TOKEN
         cut = [_encodable(prompt + text[:limit]) for text in texts]
         encodings = self._cut.encode_batch_fast(cut, add_special_tokens=self._special_tokens)
         return [encoding.ids for encoding in encodings]
 
     def offsets(self, texts: Sequence[str]) -> list[list[tuple[int, int]]]:
-        """Return, per text, the characters (start, end) of each of its tokens, without special tokens or a limit."""
+        """Return, per text, the characters (start, end) of its tokens, without special tokens or a limit."""
         pieces = [(row, start, end) for row, text in enumerate(texts) for start, end in _slices(text)]
         found: list[list[tuple[int, int]]] = [[] for _ in texts]
         for group in _groups(pieces):

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours in blocks: memory does not grow with queries × documents."""
+"""Exact nearest neighbours in blocks: memory does not grow with queries times documents."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ NO_DOCUMENT = -1
 class TopK:
     """The best documents of every query, best first; equal scores by rising index.
 
-    `indices` is int64 (queries, k) and `scores` float32 (queries, k). Where a query has fewer than k results, the rest is
-    index -1 and score -inf.
+    `indices` is int64 (queries, k) and `scores` float32 (queries, k). Where a query has fewer than k results,
+    the rest is index -1 and score -inf.
     """
 
     indices: NDArray[np.int64]
@@ -28,10 +28,10 @@ def top_k(
     block_rows: int = 16_384,
     query_rows: int = 256,
 ) -> TopK:
-    """Return the k documents with the largest dot product for every query; the result does not depend on chance.
+    """Return the k documents with the largest dot product for every query, the same in every run.
 
-    `query_vectors` is (queries, dimension), `document_vectors` (documents, dimension), finite; memory maps are read
-    block by block. Working memory is about `query_rows` × `block_rows` × 5 bytes.
+    `query_vectors` is (queries, dimension), `document_vectors` (documents, dimension), finite; memory maps
+    are read block by block. Working memory is some 5 bytes times `query_rows` times `block_rows`.
     """
     result = empty_top_k(len(query_vectors), k)
     for first in range(0, len(query_vectors), query_rows):
@@ -51,7 +51,7 @@ def empty_top_k(queries: int, k: int) -> TopK:
 
 
 def select_best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """Return the positions of the k largest of a row of scores, best first; equal scores by rising position."""
+    """Return the positions of the k largest scores of a row, best first; equal scores by position."""
     if k < len(scores):
         threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
         candidates = np.flatnonzero(

@@ -1,4 +1,4 @@
-"""The vectors artefact: documents.npy and queries.npy with their ids; made part by part, so a killed run goes on."""
+"""The vectors artefact: documents.npy and queries.npy with ids; made in parts, so a killed run goes on."""
 
 import json
 import shutil
@@ -35,7 +35,7 @@ class VectorsInputs:
 
 @dataclass(frozen=True, slots=True)
 class VectorsFacts:
-    """Counts and speed. `tokens` and `seconds` are of this run: `resumed_texts` were encoded by a run that was killed."""
+    """Counts and speed. `tokens` and `seconds` are of this run, `resumed_texts` of one that was killed."""
 
     documents: int
     queries: int
@@ -49,7 +49,7 @@ class VectorsFacts:
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """Row n of a matrix belongs to id n. Matrices are float32 (rows, dimension), L2-normalised, read from disk on demand."""
+    """Row n of a matrix belongs to id n. Matrices are float32 (rows, dimension), L2-normalised and mapped."""
 
     document_ids: list[str]
     document_vectors: NDArray[np.float32]
