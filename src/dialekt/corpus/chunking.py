@@ -3,15 +3,16 @@
 import itertools
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from dialekt.corpus.records import CountTokens, Offsets
+from dialekt.types import Document
 
-WINDOW_CHARACTERS = (
-    200_000  # tokenized at once, so that a document of any length needs the memory of one window
-)
+WINDOW_CHARACTERS = 200_000  # tokenized at once, so that a document of any length needs the memory of one window
+BATCH_CHARACTERS = 1_000_000  # short documents are tokenized together
 EARLIEST_CUT = 0.6  # share of the limit; a break before it would make chunks too short
 _SENTENCE_ENDS = frozenset(".!?:;…。！？")  # noqa: RUF001 - full-width sentence ends are meant
-_CLOSERS = "\"')]}»”’"  # noqa: RUF001 - closing quotes are meant
+_CLOSERS = "\"')]}»”’"
 _WORD = re.compile(r"\w+|[^\w\s]")
 
 # How good a place between two tokens is for a cut.
@@ -23,9 +24,7 @@ def word_offsets(texts: Sequence[str]) -> list[Offsets]:
     return [[match.span() for match in _WORD.finditer(text)] for text in texts]
 
 
-def chunk_text(
-    text: str, count_tokens: CountTokens, *, limit: int, overlap: int
-) -> Iterator[tuple[int, int]]:
+def chunk_text(text: str, count_tokens: CountTokens, *, limit: int, overlap: int) -> Iterator[tuple[int, int]]:
     """Yield character spans (start, end) of chunks of at most `limit` tokens that together cover the text.
 
     Neighbours share at most `overlap` tokens; each chunk starts after the start of the one before. Time is
@@ -97,9 +96,7 @@ def _rate_gap(text: str, end: int, gap: str) -> int:
 def _best_cut(breaks: list[int], first: int, *, limit: int, overlap: int) -> int:
     """Choose the best place in the last part of the limit; among equals the last, so that chunks are full."""
     earliest = max(first + int(limit * EARLIEST_CUT), first + overlap + 1, first + 1)
-    return max(
-        range(min(earliest, first + limit), first + limit + 1), key=lambda place: (breaks[place], place)
-    )
+    return max(range(min(earliest, first + limit), first + limit + 1), key=lambda place: (breaks[place], place))
 
 
 def _start_after(breaks: list[int], first: int, last: int, *, overlap: int) -> int:
@@ -109,3 +106,41 @@ def _start_after(breaks: list[int], first: int, last: int, *, overlap: int) -> i
         if breaks[place] >= _SENTENCE_END:
             return place
     return next((place for place in places if breaks[place] >= _WORD_END), places[0])
+
+
+@dataclass(frozen=True)
+class Chunker:
+    """Cuts documents so that title and chunk together keep to `limit` tokens, with `overlap` tokens shared."""
+
+    count_tokens: CountTokens
+    limit: int
+    overlap: int
+
+    def batches(self, documents: Sequence[Document]) -> Iterator[tuple[list[Document], int]]:
+        """Yield documents in batches worth one call of the tokenizer, each with how many are out by then."""
+        batch: list[Document] = []
+        characters = 0
+        for done, document in enumerate(documents, start=1):
+            batch.append(document)
+            characters += len(document.text)
+            if characters >= BATCH_CHARACTERS or done == len(documents):
+                yield batch, done
+                batch, characters = [], 0
+
+    def chunk(self, documents: Sequence[Document]) -> Iterator[Document]:
+        """Yield the chunks of the documents; `id#n` counts from 0 within a document."""
+        titles = self.count_tokens([document.title for document in documents])
+        offsets = self.count_tokens(
+            [document.text if len(document.text) <= WINDOW_CHARACTERS else "" for document in documents]
+        )
+        for document, title, tokens in zip(documents, titles, offsets, strict=True):
+            limit = self.limit - min(len(title), self.limit // 2)
+            overlap = min(self.overlap, limit // 2)
+            spans = (
+                cut(document.text, tokens, limit=limit, overlap=overlap)
+                if len(document.text) <= WINDOW_CHARACTERS
+                else chunk_text(document.text, self.count_tokens, limit=limit, overlap=overlap)
+            )
+            texts = filter(None, (document.text[start:end].strip() for start, end in spans))
+            for number, text in enumerate(texts if document.text else [""]):
+                yield replace(document, id=f"{document.id}#{number}", text=text, duplicate_of="")

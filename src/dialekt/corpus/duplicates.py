@@ -23,9 +23,7 @@ SHINGLE_WORDS = 3
 SIGNATURE_LENGTH = 64
 MINIMUM_RECALL = 0.999  # chance that a pair exactly at the threshold becomes a candidate
 BATCH_SHINGLES = 500_000  # shingles hashed at once: 4 MB per pass
-MAXIMUM_REPRESENTATIVES = (
-    32  # unlike documents compared within one bucket, so that boilerplate never costs n²
-)
+MAXIMUM_REPRESENTATIVES = 32  # unlike documents compared within one bucket, so that boilerplate never costs n²
 CACHED_SHINGLE_SETS = 64
 MAXIMUM_REMEMBERED_WORDS = 1_000_000
 
@@ -47,16 +45,12 @@ class Duplicates:
     near: int
 
 
-def find_duplicates(
-    texts: Sequence[str], *, similarity: float, progress: ReportProgress = no_progress
-) -> Duplicates:
+def find_duplicates(texts: Sequence[str], *, similarity: float, progress: ReportProgress = no_progress) -> Duplicates:
     """Cluster the texts; from the Jaccard similarity `similarity` in (0, 1] on, two texts are the same."""
     parents = _Clusters(len(texts))
     unique = _join_exact(texts, parents)
     exact = len(texts) - len(unique)
-    for left, right in near_pairs(
-        [texts[place] for place in unique], similarity=similarity, progress=progress
-    ):
+    for left, right in near_pairs([texts[place] for place in unique], similarity=similarity, progress=progress):
         parents.join(unique[left], unique[right])
     first = tuple(parents.find(place) for place in range(len(texts)))
     return Duplicates(first, exact=exact, near=sum(place != root for place, root in enumerate(first)) - exact)
@@ -117,9 +111,7 @@ def near_pairs(
         for bucket in _buckets(keys, has_words):
             representatives: list[int] = []
             for place in bucket:
-                agreeing = (signatures[representatives] == signatures[place]).sum(
-                    axis=1
-                )  # (representatives,)
+                agreeing = (signatures[representatives] == signatures[place]).sum(axis=1)  # (representatives,)
                 likely = itertools.compress(representatives, agreeing >= least)
                 twin = next((earlier for earlier in likely if same(earlier, place)), None)
                 if twin is not None:

@@ -69,9 +69,7 @@ def require_fields(columns: Iterable[str], config: CorpusConfig, *, path: Path) 
         ("text_field", config.text_field),
     ):
         if value is not None and value not in present:
-            raise InputError(
-                f"has no column {value!r}; columns: {found}", path=path, hint=f"correct corpus.{key}"
-            )
+            raise InputError(f"has no column {value!r}; columns: {found}", path=path, hint=f"correct corpus.{key}")
     if fields is None:
         raise InputError(
             f"has no column of text; columns: {found}", path=path, hint='name it: [corpus] text_field = "..."'
@@ -82,9 +80,7 @@ def require_fields(columns: Iterable[str], config: CorpusConfig, *, path: Path) 
 def looks_like_documents(columns: Iterable[str], config: CorpusConfig) -> bool:
     """Say whether a table holds documents rather than queries, judgments or pairs."""
     present = list(columns)
-    return find_fields(present, config) is not None and not PAIR_NAMES & {
-        column.lower() for column in present
-    }
+    return find_fields(present, config) is not None and not PAIR_NAMES & {column.lower() for column in present}
 
 
 def to_document(row: Row, fields: Fields, *, path: Path) -> FoundDocument:
@@ -140,17 +136,13 @@ def _read_metadata(row: Row, fields: Fields) -> dict[str, str]:
     for name, value in row.values.items():
         if name not in used:
             metadata |= (
-                _scalars(value)
-                if isinstance(value, Mapping) and name == "metadata"
-                else _scalars({name: value})
+                _scalars(value) if isinstance(value, Mapping) and name == "metadata" else _scalars({name: value})
             )
     return metadata
 
 
 def _scalars(values: Mapping[str, Any]) -> dict[str, str]:
-    kept = {
-        name: value for name, value in values.items() if isinstance(value, str | int | float) and value != ""
-    }
+    kept = {name: value for name, value in values.items() if isinstance(value, str | int | float) and value != ""}
     return {name: scalar_text(value) for name, value in kept.items()}
 
 

@@ -31,9 +31,7 @@ def document_files(folder: Path) -> tuple[Path, ...]:
     found = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            Path(parent, name) for name in names if not name.startswith(".") and is_document(Path(name))
-        ]
+        found += [Path(parent, name) for name in names if not name.startswith(".") and is_document(Path(name))]
     return tuple(sorted(found, key=lambda file: file.relative_to(folder).as_posix()))
 
 
@@ -58,14 +56,12 @@ def read_files(files: tuple[Path, ...], root: Path, *, unreadable: Counter[str])
     for file in files:
         suffix = file.suffix.lower()
         try:
-            named, text = (
-                convert(file) if convert and suffix in CONVERTED_SUFFIXES else ("", _read_plain(file))
-            )
+            named, text = convert(file) if convert and suffix in CONVERTED_SUFFIXES else ("", _read_plain(file))
         except UnreadableFileError as error:
             unreadable[f"unreadable file: {error}"] += 1
             continue
         heading, body = split_title(text) if suffix in HEADED_SUFFIXES else ("", text)
-        title = heading or named or file.stem
+        title = (heading or named or file.stem) if body.strip() else ""
         yield FoundDocument(id=file.relative_to(root).as_posix(), title=title, text=body, path=file)
 
 

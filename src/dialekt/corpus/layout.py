@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dialekt.config import CorpusConfig, CorpusFormat
-from dialekt.corpus.fields import looks_like_documents
 from dialekt.corpus.files import document_files
+from dialekt.corpus.readers import holds_documents
 from dialekt.errors import InputError
-from dialekt.store.rows import bare_suffix, read_rows
+from dialekt.store.rows import bare_suffix
 
 TABLE_SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 CORPUS_NAMES = ("corpus", "collection", "documents")
+NO_PAGES = frozenset(("README", "LICENSE", "LICENCE", "SOURCE", "NOTICE", "CHANGELOG"))  # beside tables
 JUDGMENT_PREFIXES = ("queries", "qrels", "topics", "qgen-", "hard-negatives", "gpl-training")
 
 
@@ -40,9 +41,7 @@ def find_layout(path: Path, config: CorpusConfig, *, inline: bool) -> Layout:
     if not path.exists():
         raise InputError("there is no such file or folder", path=path, hint="correct corpus.path")
     layout = (
-        _file_layout(path, config, inline=inline)
-        if path.is_file()
-        else _folder_layout(path, config, inline=inline)
+        _file_layout(path, config, inline=inline) if path.is_file() else _folder_layout(path, config, inline=inline)
     )
     if not layout.found and not inline:
         raise InputError(
@@ -54,44 +53,33 @@ def find_layout(path: Path, config: CorpusConfig, *, inline: bool) -> Layout:
 
 
 def _file_layout(path: Path, config: CorpusConfig, *, inline: bool) -> Layout:
-    suffix = bare_suffix(path)
-    if config.format is CorpusFormat.FILES or (
-        config.format is CorpusFormat.AUTO and suffix not in (*TABLE_SUFFIXES, ".json")
-    ):
+    is_table = bare_suffix(path) in (*TABLE_SUFFIXES, ".json")
+    if config.format is CorpusFormat.FILES or (config.format is CorpusFormat.AUTO and not is_table):
         return Layout(CorpusFormat.FILES, path.parent, files=(path,))
-    if suffix == ".json":
-        return Layout(CorpusFormat.ROWS, path.parent, tables=(path,))
-    if inline and not _holds_documents(path, config):
-        return Layout(CorpusFormat.ROWS, path.parent)
-    return Layout(CorpusFormat.ROWS, path.parent, tables=(path,))
+    pairs_only = inline and is_table and not holds_documents(path, config)
+    return Layout(CorpusFormat.ROWS, path.parent, tables=() if pairs_only else (path,))
 
 
 def _folder_layout(path: Path, config: CorpusConfig, *, inline: bool) -> Layout:
-    wanted = config.format
-    auto = wanted is CorpusFormat.AUTO
-    named = _named_corpus(path) if wanted is not CorpusFormat.FILES else ()
-    if named or wanted is CorpusFormat.BEIR:
+    named = _named_corpus(path)
+    if config.format is CorpusFormat.FILES:
+        return Layout(CorpusFormat.FILES, path, files=document_files(path))
+    if config.format is CorpusFormat.BEIR or (named and config.format is CorpusFormat.AUTO):
         return Layout(CorpusFormat.BEIR, path, tables=named)
-    tables = _tables(path)
-    documents = tuple(table for table in tables if _holds_documents(table, config))
-    files = document_files(path)
-    if wanted is CorpusFormat.ROWS or (
-        auto and tables and (inline or documents) and not _mostly_files(files, documents)
-    ):
+    documents = tuple(table for table in _tables(path) if holds_documents(table, config))
+    files = () if config.format is CorpusFormat.ROWS else document_files(path)
+    pages = [file for file in files if file.stem.upper() not in NO_PAGES]
+    if len(pages) > len(documents):  # pages with a table among them
+        return Layout(CorpusFormat.FILES, path, files=files)
+    if documents or config.format is CorpusFormat.ROWS or (inline and _pair_files(path)):
         return Layout(CorpusFormat.ROWS, path, tables=documents)
-    if auto and inline and tables:
-        return Layout(CorpusFormat.ROWS, path)
     return Layout(CorpusFormat.FILES, path, files=files)
 
 
-def _mostly_files(files: tuple[Path, ...], tables: tuple[Path, ...]) -> bool:
-    """Tell pages with a table among them from tables with a README and a LICENSE beside them."""
-    pages = [
-        file
-        for file in files
-        if file.stem.upper() not in {"README", "LICENSE", "LICENCE", "SOURCE", "NOTICE", "CHANGELOG"}
-    ]
-    return len(pages) > len(tables)
+def _pair_files(folder: Path) -> bool:
+    """Say whether rows of any kind lie where judgments look for them: the folder and its `data/`."""
+    found = (file for parent in (folder, folder / "data") if parent.is_dir() for file in parent.iterdir())
+    return any(bare_suffix(file) in (*TABLE_SUFFIXES, ".json") for file in found)
 
 
 def _named_corpus(folder: Path) -> tuple[Path, ...]:
@@ -111,8 +99,3 @@ def _tables(folder: Path) -> tuple[Path, ...]:
         and bare_suffix(file) in TABLE_SUFFIXES
         and not file.name.startswith((".", *JUDGMENT_PREFIXES))
     )
-
-
-def _holds_documents(path: Path, config: CorpusConfig) -> bool:
-    first = next(read_rows(path), None)
-    return first is not None and looks_like_documents(first.values, config)

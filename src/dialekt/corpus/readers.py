@@ -1,14 +1,22 @@
 """Tables of documents in the field's usual shapes → `FoundDocument`s."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dialekt.config import CorpusConfig
-from dialekt.corpus.fields import ID_NAMES, TEXT_NAMES, TITLE_NAMES, Fields, require_fields, to_document
+from dialekt.corpus.fields import (
+    ID_NAMES,
+    TEXT_NAMES,
+    TITLE_NAMES,
+    Fields,
+    looks_like_documents,
+    require_fields,
+    to_document,
+)
 from dialekt.corpus.records import FoundDocument
 from dialekt.errors import InputError
-from dialekt.store.rows import Row, bare_suffix, read_json, read_rows
+from dialekt.store.rows import Row, bare_suffix, read_json, read_lines, read_rows
 
 # MS MARCO's collections carry no header line; the number of columns tells passages from documents.
 HEADERLESS = {2: ("pid", "text"), 3: ("pid", "title", "text"), 4: ("docid", "url", "title", "text")}
@@ -16,8 +24,9 @@ HEADERLESS = {2: ("pid", "text"), 3: ("pid", "title", "text"), 4: ("docid", "url
 
 def read_table(path: Path, config: CorpusConfig) -> Iterator[FoundDocument]:
     """Yield the documents of one file of rows: BEIR, MS MARCO, Tevatron, NeMo, any with a column of text."""
-    if bare_suffix(path) == ".json":
-        yield from _read_json_corpus(path, config)
+    corpus = _json_corpus(path) if bare_suffix(path) == ".json" else None
+    if corpus is not None:
+        yield from _read_json_corpus(corpus, path, config)
         return
     yield from _documents(read_rows(path, header=_missing_header(path, config)), config, path)
 
@@ -39,40 +48,46 @@ def _missing_header(path: Path, config: CorpusConfig) -> tuple[str, ...] | None:
         return None
     known = {*ID_NAMES, *TITLE_NAMES, *TEXT_NAMES, config.id_field, config.title_field, config.text_field}
     cells = list(first.values)
-    return (
-        None if any(cell in known or cell.lower() in known for cell in cells) else HEADERLESS.get(len(cells))
-    )
+    return None if any(cell in known or cell.lower() in known for cell in cells) else HEADERLESS.get(len(cells))
 
 
-def _read_json_corpus(path: Path, config: CorpusConfig) -> Iterator[FoundDocument]:
-    """Read a list of objects, LlamaIndex's `{"corpus": {id: text}}`, NeMo's `{"corpus": {"path": ...}}`."""
+def holds_documents(path: Path, config: CorpusConfig) -> bool:
+    """Say whether a file's first row is a document rather than a query, a judgment or a pair."""
+    if bare_suffix(path) == ".json" and _json_corpus(path) is not None:
+        return True
+    first = next(read_rows(path), None)
+    return first is not None and looks_like_documents(first.values, config)
+
+
+def _read_json_corpus(corpus: Mapping[str, Any], path: Path, config: CorpusConfig) -> Iterator[FoundDocument]:
+    """Read LlamaIndex's `{id: text}` or NeMo's `{"path": folder}`."""
+    folder = path.parent / str(corpus.get("path"))
+    if folder.is_dir():
+        for table in sorted(folder.glob("*.parquet")):
+            yield from read_table(table, config)
+        return
+    for number, (document_id, text) in enumerate(corpus.items(), start=1):
+        if not isinstance(text, str):
+            raise InputError(
+                f"document {document_id!r} is a {type(text).__name__}, expected a text",
+                path=path,
+                hint='write {"corpus": {"id": "text", ...}}',
+            )
+        yield FoundDocument(id=document_id, title="", text=text, path=path, line=number)
+
+
+def _json_corpus(path: Path) -> Mapping[str, Any] | None:
+    """Return the `corpus` of a `.json` file that is one object; None for a file of rows."""
+    lines = (text.lstrip() for text, _ in read_lines(path) if text.strip())
+    first, second = next(lines, ""), next(lines, "")
+    if not first.startswith("{") or second.startswith("{"):
+        return None
     content = read_json(path)
-    corpus = content.get("corpus", content) if isinstance(content, dict) else content
-    match corpus[0] if isinstance(corpus, list) and len(corpus) == 1 else corpus:
-        case {"path": str(folder)}:
-            for table in sorted((path.parent / folder).glob("*.parquet")):
-                yield from read_table(table, config)
-        case dict() as texts if texts and all(isinstance(text, str) for text in texts.values()):
-            for number, (document_id, text) in enumerate(texts.items(), start=1):
-                yield FoundDocument(id=str(document_id), title="", text=text, path=path, line=number)
-        case list():
-            yield from _documents(_json_rows(corpus, path), config, path)
-        case dict() as only if isinstance(corpus, list):
-            yield from _documents(_json_rows([only], path), config, path)
+    corpus = content.get("corpus")
+    match corpus[0] if isinstance(corpus, list) and corpus else corpus:
+        case dict() as mapping:
+            return mapping
+        case str() as folder:
+            return {"path": folder}
         case _:
-            raise InputError(
-                "holds no corpus",
-                path=path,
-                hint='expected a list of objects, or {"corpus": {"id": "text", ...}}',
-            )
-
-
-def _json_rows(values: list[Any], path: Path) -> Iterator[Row]:
-    for number, value in enumerate(values, start=1):
-        if not isinstance(value, dict):
-            raise InputError(
-                f"item {number} is a {type(value).__name__}, expected an object",
-                path=path,
-                hint="mend the file",
-            )
-        yield Row(value, number)
+            return None
