@@ -1,0 +1,1 @@
+"""One module per format of relevance judgments; `table` lists them and recognises them."""

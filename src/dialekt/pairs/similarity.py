@@ -1,0 +1,82 @@
+"""Near-duplicate queries: pairs of texts whose token sets have at least a given Jaccard similarity, exactly."""
+
+import math
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+_SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # scripts written without blanks
+_TOKEN = re.compile(rf"[{_SINGLE}]|[^\W_{_SINGLE}]+")
+
+
+def normalised_tokens(text: str) -> frozenset[str]:
+    """Return the distinct words of a text, without case, accents' encoding or punctuation.
+
+    A text without any word ("???") is one token by itself, so that it is like nothing but itself.
+    """
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return frozenset(_TOKEN.findall(folded)) or frozenset([folded.strip()])
+
+
+class Groups:
+    """Union-find: joins items to groups; the name of a group is its smallest item, whatever the order of joins."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def find(self, item: str) -> str:
+        """Return the name of the item's group."""
+        root = item
+        while (above := self._parent.get(root, root)) != root:
+            root = above
+        while (above := self._parent.get(item, item)) != root:
+            self._parent[item], item = root, above
+        return root
+
+    def join(self, first: str, second: str) -> None:
+        """Make one group of the groups of two items."""
+        one, other = sorted((self.find(first), self.find(second)))
+        self._parent[other] = one
+
+
+def similar_pairs(token_sets: Sequence[frozenset[str]], threshold: float) -> Iterator[tuple[int, int]]:
+    """Yield index pairs (later, earlier in order of size) of sets with Jaccard similarity ≥ threshold.
+
+    Exact, by prefix filtering: with tokens in order of rarity, two sets that are similar enough share a token among
+    the first |x| - ⌈t·|x|⌉ + 1, so only those are indexed (Bayardo, Ma, Srikant: Scaling up all pairs similarity
+    search, WWW 2007; Xiao et al.: PPJoin, WWW 2008). Sizes bound candidates: |y| ≥ t·|x|.
+    """
+    frequency = Counter(token for tokens in token_sets for token in tokens)
+    order = sorted(range(len(token_sets)), key=lambda index: len(token_sets[index]))
+    index_of: defaultdict[str, list[int]] = defaultdict(list)
+    for index in order:
+        tokens = token_sets[index]
+        least = math.ceil(threshold * len(tokens) - 1e-9)
+        ranked = sorted(tokens, key=lambda token: (frequency[token], token))
+        prefix = ranked[: len(tokens) - least + 1]
+        candidates = {other for token in prefix for other in index_of[token] if len(token_sets[other]) >= least}
+        for other in candidates:
+            if jaccard(tokens, token_sets[other]) >= threshold - 1e-9:
+                yield index, other
+        for token in prefix:
+            index_of[token].append(index)
+
+
+def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
+    """Return the share of tokens that both sets have among those that either has, in [0, 1]."""
+    shared = len(first & second)
+    return shared / (len(first) + len(second) - shared)
+
+
+def join_near_duplicates(groups: Groups, texts: Iterable[tuple[str, str]], threshold: float) -> None:
+    """Join the ids of (id, text) pairs whose texts are equal or nearly equal after normalisation."""
+    ids_of: defaultdict[frozenset[str], list[str]] = defaultdict(list)
+    for text_id, text in texts:
+        ids_of[normalised_tokens(text)].append(text_id)
+    for ids in ids_of.values():
+        for text_id in ids[1:]:
+            groups.join(ids[0], text_id)
+    token_sets = list(ids_of)
+    for one, other in similar_pairs(token_sets, threshold):
+        groups.join(ids_of[token_sets[one]][0], ids_of[token_sets[other]][0])
