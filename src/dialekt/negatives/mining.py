@@ -56,19 +56,20 @@ def mine(
     document_vectors: Floats,
     *,
     seed: int,
+    queries_per_block: int = QUERIES_PER_BLOCK,
     progress: ReportProgress = no_progress,
 ) -> Mining:
     """Choose hard negatives for every query of `tables`; the same call serves re-mining with a newer model's vectors.
 
     `query_vectors` (queries, dimension) and `document_vectors` (documents, dimension) are L2-normalised and in the
     order of the tables; the latter may be memory-mapped. Memory grows with queries + documents, never with their
-    product: candidates live for one block of queries.
+    product: candidates live for one block of queries, and the size of a block changes nothing in the result.
     """
     tally = Tally(per_query=config.per_query, examples=config.examples)
     hashes = _hash_tables(tables) if config.sampling is NegativeSampling.RANDOM else None
     parts: list[Selection] = []
     query_count = len(tables.queries.ids) if config.per_query else 0
-    block = block_size(config, tables)
+    block = min(queries_per_block, largest_block(config, tables))
     for start in range(0, query_count, block):
         progress(Progress("hard negatives", start, query_count))
         stop = min(start + block, query_count)
@@ -83,10 +84,10 @@ def mine(
     return Mining(_join(parts), tally.finish())
 
 
-def block_size(config: NegativesConfig, tables: MiningTables) -> int:
-    """Return how many queries are mined at a time, so that their candidates stay within `CELLS_PER_BLOCK`."""
+def largest_block(config: NegativesConfig, tables: MiningTables) -> int:
+    """Return how many queries can be mined at a time with their candidates within `CELLS_PER_BLOCK`."""
     width = config.depth * len(config.retrievers) + int(tables.queries.given.lengths.max(initial=0))
-    return max(1, min(QUERIES_PER_BLOCK, CELLS_PER_BLOCK // max(1, width)))
+    return max(1, CELLS_PER_BLOCK // max(1, width))
 
 
 def _open_case(
