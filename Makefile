@@ -1,0 +1,57 @@
+# The five verbs of this repository. `make demo` and `make test` work in a fresh clone with nothing but Python >= 3.11.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+TORCH  := $(shell grep '^torch==' constraints.txt)
+
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: setup check test demo docs constraints clean
+
+setup: $(VENV)/.stamp-dev
+
+# The demo's installation: what the product needs at run time, and the libraries whose docstrings it learns.
+$(VENV)/.stamp-runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --upgrade "pip>=25.1"
+	$(PIP) install --quiet "$(TORCH)"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,files]"
+	@touch $@
+
+# What development adds: tests, linters, types, documentation.
+$(VENV)/.stamp-dev: $(VENV)/.stamp-runtime
+	$(PIP) install --quiet --constraint constraints.txt --group dev --group docs
+	@touch $@
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: dialekt needs Python 3.11 or newer, found $$($(PYTHON) --version 2>&1)"; \
+	    echo "hint: name one: make setup PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+check: setup
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+# One thread per worker: the tests' models are tiny, and threads of two workers would fight over the cores.
+test: check
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+demo: $(VENV)/.stamp-runtime
+	$(BIN)/dialekt demo
+
+docs: setup
+	$(BIN)/mkdocs build --strict
+
+# Writes the versions that a fresh resolve of everything in pyproject.toml gives; torch without its local suffix.
+constraints:
+	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
+	build/constraints/bin/python -m pip install --quiet --upgrade "pip>=25.1"
+	build/constraints/bin/python -m pip install --quiet --editable ".[demo,files]" --group dev --group docs --group bench
+	build/constraints/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
+	rm -rf build/constraints
+
+clean:
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

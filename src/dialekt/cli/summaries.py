@@ -1,0 +1,93 @@
+"""One line per stage: what came out of it. Built from facts, so a skipped stage says the same as a fresh one."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from dialekt.flow.records import StageName
+
+Facts = Mapping[str, Any]
+
+
+def summarize(stage: StageName, facts: Facts) -> str:
+    """Return what came out of a stage, in a few words."""
+    return _SUMMARIES[stage](facts)
+
+
+def details(stage: StageName, facts: Facts) -> list[str]:
+    """Return what must not be overlooked: what was derived and why, what can be detected, warnings."""
+    lines = []
+    if stage is StageName.SPLIT and facts.get("minimum_detectable_effect"):
+        effect = facts["minimum_detectable_effect"]
+        lines.append(f"these test queries can show a difference of {effect:.3f} NDCG@10 or more")
+    if stage is StageName.TRAINING:
+        derived: Mapping[str, Facts] = facts.get("derived") or {}
+        lines += [f"{name} = {choice['value']}: {choice['why']}" for name, choice in derived.items()]
+    dropped: Mapping[str, int] = facts.get("dropped") or {}
+    counts = [f"{count:,} {rule.replace('_', ' ')}" for rule, count in dropped.items() if count]
+    if counts and stage is not StageName.NEGATIVES:
+        lines.append(f"dropped: {', '.join(counts)}")
+    return [*lines, *(f"[yellow]warning:[/] {text}" for text in facts.get("warnings") or ())]
+
+
+def _judgments(facts: Facts) -> str:
+    return f"{facts['queries']:,} queries, {facts['qrels']:,} judgments ({facts['format']})"
+
+
+def _corpus(facts: Facts) -> str:
+    chunks = f" in {facts['chunks']:,} chunks" if facts["chunks"] != facts["documents"] else ""
+    doubles = facts["exact_duplicates"] + facts["near_duplicates"]
+    return f"{facts['documents']:,} documents{chunks}" + (f", {doubles:,} duplicates" if doubles else "")
+
+
+def _split(facts: Facts) -> str:
+    queries = facts["queries"]
+    sizes = ", ".join(f"{queries.get(name, 0):,} {name}" for name in ("train", "dev", "test"))
+    return f"{sizes} queries ({facts['method']})"
+
+
+def _pairs(facts: Facts) -> str:
+    return f"{facts['pairs']:,} training pairs of {facts['queries']:,} queries"
+
+
+def _vectors(facts: Facts) -> str:
+    speed = f", {facts['tokens_per_second']:,.0f} tokens/s" if facts["tokens"] else ""
+    return f"{facts['documents']:,} documents, {facts['queries']:,} queries{speed}"
+
+
+def _negatives(facts: Facts) -> str:
+    rank = f", mean rank {facts['mean_rank']:.0f}" if facts["mean_rank"] else ""
+    return f"{facts['negatives']:,} hard negatives for {facts['queries']:,} queries{rank}"
+
+
+def _training(facts: Facts) -> str:
+    return (
+        f"{facts['steps']:,} steps of {facts['batch_size']} pairs, {facts['pairs_per_second']:.1f} pairs/s, "
+        f"dev NDCG@10 {facts['base_dev_ndcg']:.3f} → {facts['best_dev_ndcg']:.3f}"
+    )
+
+
+def _evaluation(facts: Facts) -> str:
+    return f"{facts['queries']:,} test queries, {len(facts['systems'])} systems; no leak found"
+
+
+def _registry(facts: Facts) -> str:
+    return f"{facts['version']}"
+
+
+def _report(facts: Facts) -> str:
+    return str(facts["html"])
+
+
+_SUMMARIES: dict[StageName, Callable[[Facts], str]] = {
+    StageName.JUDGMENTS: _judgments,
+    StageName.CORPUS: _corpus,
+    StageName.SPLIT: _split,
+    StageName.PAIRS: _pairs,
+    StageName.BASE_VECTORS: _vectors,
+    StageName.NEGATIVES: _negatives,
+    StageName.TRAINING: _training,
+    StageName.TUNED_VECTORS: _vectors,
+    StageName.EVALUATION: _evaluation,
+    StageName.REGISTRY: _registry,
+    StageName.REPORT: _report,
+}

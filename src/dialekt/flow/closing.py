@@ -1,0 +1,201 @@
+"""The last two stages: the tuned model becomes a registered version, and all facts become a report."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dialekt.errors import NotFoundError, StorageError
+from dialekt.flow.answers import AnswerSources, Found, read_answers
+from dialekt.flow.artefacts import Artefact
+from dialekt.flow.records import StageName
+from dialekt.flow.workbench import Workbench
+from dialekt.store.atomic import disk_errors, write_atomic
+from dialekt.types import ReportProgress
+
+if TYPE_CHECKING:
+    from dialekt.evaluation.records import EvaluationFacts
+    from dialekt.registry.records import Evidence, Lineage, Recipe, SystemResult
+    from dialekt.report.records import ChangeTexts
+
+STAGE_VERSION = 1
+PAGES = ("report.html", "report.md")
+BEFORE_REGISTRY = tuple(name for name in StageName if name not in {StageName.REGISTRY, StageName.REPORT})
+
+
+def register_model(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:  # noqa: ARG001 - every stage has this shape
+    """Tuned model and evidence → an immutable version in the registry."""
+    from dialekt.registry.versions import register
+
+    registered = register(
+        workbench.config.registry.path,
+        workbench.tuned_model,
+        lineage_of(workbench),
+        evidence_of(workbench),
+        created=_now(),
+    )
+    write_atomic(out / "version.json", json.dumps({"version": registered.name, "content_id": registered.content_id}))
+    return {"version": registered.name, "content_id": registered.content_id}
+
+
+def lineage_of(workbench: Workbench) -> "Lineage":
+    """Return everything that is needed to make the model again."""
+    from dialekt.registry.records import ArtefactIds, Lineage
+
+    ids = {name: workbench.artefacts[name].manifest.id for name in BEFORE_REGISTRY}
+    return Lineage(
+        base_model=workbench.config.model.base,
+        base_model_id=workbench.base_model_id,
+        artefacts=ArtefactIds(
+            corpus=ids[StageName.CORPUS],
+            split=ids[StageName.SPLIT],
+            pairs=ids[StageName.PAIRS],
+            negatives=ids[StageName.NEGATIVES],
+            training=ids[StageName.TRAINING],
+            evaluation=ids[StageName.EVALUATION],
+        ),
+        config=workbench.config.model_dump(mode="json"),
+        code_version=package_version("dialekt"),
+        libraries=workbench.artefacts[StageName.TRAINING].manifest.libraries,
+        seed=workbench.config.project.seed,
+        recipe=_recipe(workbench),
+    )
+
+
+def _recipe(workbench: Workbench) -> "Recipe":
+    from dialekt.registry.records import Recipe, Setting
+
+    corpus, pairs, negatives, training = (
+        workbench.artefacts[name].manifest.facts
+        for name in (StageName.CORPUS, StageName.PAIRS, StageName.NEGATIVES, StageName.TRAINING)
+    )
+    settings = workbench.config.training.model_dump(mode="json", exclude_none=True)
+    chosen = {name: Setting(value) for name, value in settings.items()}
+    derived = {name: Setting(choice["value"], choice["why"]) for name, choice in training["derived"].items()}
+    return Recipe(
+        queries=pairs["queries"],
+        documents=corpus["documents"],
+        pairs=pairs["pairs"],
+        hard_negatives=negatives["negatives"],
+        pairs_by_source=pairs["by_source"],
+        settings=chosen | derived,
+    )
+
+
+def evidence_of(workbench: Workbench) -> "Evidence":
+    """Return what the evaluation found, as the registry remembers it. A leak would have ended the walk before."""
+    from dialekt.evaluation.records import NDCG, facts_from_json
+    from dialekt.registry.records import Evidence, Gain
+
+    facts = facts_from_json(workbench.artefacts[StageName.EVALUATION].manifest.facts)
+    found = facts.comparison("tuned", "base", NDCG)
+    gain = (
+        None
+        if found is None
+        else Gain(found.metric, found.difference, found.low, found.high, found.p_value, facts.confidence)
+    )
+    return Evidence(
+        split=workbench.artefacts[StageName.SPLIT].manifest.id,
+        queries=facts.queries,
+        documents=facts.documents,
+        systems=_systems(facts),
+        gain=gain,
+        leak_check_passed=True,
+        minimum_detectable_effect=facts.minimum_detectable_effect,
+        recommendation=facts.recommendation,
+        recommendation_reason=facts.recommendation_reason,
+    )
+
+
+def _systems(facts: "EvaluationFacts") -> "tuple[SystemResult, ...]":
+    from dialekt.registry.records import Interval, SystemResult
+
+    return tuple(
+        SystemResult(
+            result.system,
+            result.dimension,
+            {name: Interval(cell.value, cell.low, cell.high) for name, cell in result.metrics.items()},
+        )
+        for result in facts.systems
+    )
+
+
+def missing_version(workbench: Workbench, artefact: Artefact) -> str:
+    """Say whether the version that a finished stage registered is still there, with the same content."""
+    from dialekt.registry.versions import load_version
+
+    facts = artefact.manifest.facts
+    try:
+        version = load_version(workbench.config.registry.path, facts["version"], check_files=False)
+    except (NotFoundError, StorageError) as error:
+        return error.message
+    return "" if version.content_id == facts["content_id"] else f"{version.name} is another model now"
+
+
+def write_report(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:  # noqa: ARG001 - every stage has this shape
+    """Facts of all stages → one HTML page and the same as Markdown."""
+    from dialekt.report.page import write_report as write_pages
+    from dialekt.report.records import ReportInputs
+
+    manifests = {name.value: artefact.manifest for name, artefact in workbench.artefacts.items()}
+    registry = manifests[StageName.REGISTRY]
+    inputs = ReportInputs(
+        project=workbench.config.project.name,
+        created=registry.created,
+        config=workbench.config.model_dump(mode="json"),
+        facts={name: manifest.facts for name, manifest in manifests.items()},
+        seconds={name: manifest.seconds for name, manifest in manifests.items()},
+        commands=("dialekt run", f"dialekt models promote {registry.facts['version']}"),
+        ids={name: manifest.id for name, manifest in manifests.items()},
+        versions=manifests[StageName.TRAINING].libraries,
+        texts=_change_texts(workbench) if workbench.config.report.texts else {},
+    )
+    write_pages(inputs, out)
+    places = [f"{workbench.project.report.name}/{name}" for name in PAGES]
+    return dict(zip(("html", "markdown"), places, strict=True))
+
+
+def _change_texts(workbench: Workbench) -> "dict[str, ChangeTexts]":
+    """Return the texts of the largest wins and losses: only for a user who asked for them."""
+    from dialekt.evaluation.records import facts_from_json
+    from dialekt.report.records import ChangeTexts
+
+    facts = facts_from_json(workbench.artefacts[StageName.EVALUATION].manifest.facts)
+    query_ids = [change.query_id for change in (*facts.wins, *facts.losses)]
+    return {
+        answers.query_id: ChangeTexts(
+            query=answers.query,
+            base_document=_first_text(answers.by_system["base"]),
+            tuned_document=_first_text(answers.by_system["tuned"]),
+        )
+        for answers in read_answers(answer_sources(workbench), query_ids)
+    }
+
+
+def answer_sources(workbench: Workbench) -> AnswerSources:
+    """Return where the answers to held-out queries are read from."""
+    return AnswerSources(
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.SPLIT),
+        evaluation=workbench.folder(StageName.EVALUATION),
+        minimum_grade=workbench.config.pairs.minimum_grade,
+    )
+
+
+def _first_text(found: Sequence[Found]) -> str:
+    return f"{found[0].title} {found[0].text}".strip() if found else ""
+
+
+def place_pages(workbench: Workbench, artefact: Artefact) -> None:
+    """Copy the pages to where a person looks for them."""
+    with disk_errors(workbench.project.report):
+        for name in PAGES:
+            target, content = workbench.project.report / name, (artefact.folder / name).read_bytes()
+            if not target.is_file() or target.read_bytes() != content:
+                write_atomic(target, content)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

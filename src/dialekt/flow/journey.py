@@ -1,0 +1,105 @@
+"""One walk through the stages: plan → skip or run → record."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from dialekt.flow.artefacts import Artefact
+from dialekt.flow.project import Project
+from dialekt.flow.records import (
+    Action,
+    Observer,
+    PlannedStage,
+    SilentObserver,
+    StageName,
+    StageRecord,
+    StageStatus,
+)
+from dialekt.flow.stages import STAGES
+from dialekt.flow.workbench import Stage, Workbench
+from dialekt.store.lock import exclusive
+
+
+def run(
+    project: Project, *, observer: Observer | None = None, until: StageName = StageName.REPORT
+) -> tuple[StageRecord, ...]:
+    """Walk the journey up to and with the stage `until`: skip what is done by content, run the rest, in order.
+
+    A run that was stopped, however hard, goes on from its last finished stage and, inside training and encoding,
+    from the last checkpoint. Raises `DialektError`; what was finished before the error stays.
+    """
+    watching = observer or SilentObserver()
+    with exclusive(project.artefacts):
+        workbench = Workbench(project, may_download=True)
+        return tuple(_skip_or_run(stage, workbench, watching) for stage in _stages_until(until))
+
+
+def plan(project: Project, *, until: StageName = StageName.REPORT) -> tuple[PlannedStage, ...]:
+    """Say what a run would do with each stage, and change nothing."""
+    workbench = Workbench(project)
+    planned = []
+    for stage in _stages_until(until):
+        missing = [name for name in stage.needs if name not in workbench.artefacts]
+        if missing:
+            reason = f"{', '.join(missing)} will be new"
+            planned.append(PlannedStage(stage.name, Action.RUN, reason, key=None))
+            continue
+        recipe = stage.recipe(workbench)
+        lookup = stage.look_up(workbench, recipe)
+        if lookup.artefact:
+            workbench.artefacts[stage.name] = lookup.artefact
+        action = Action.SKIP if lookup.artefact else Action.RESUME if lookup.resumable else Action.RUN
+        planned.append(PlannedStage(stage.name, action, lookup.reason, recipe.key))
+    return tuple(planned)
+
+
+def finished(project: Project) -> tuple[StageRecord, ...]:
+    """Return the records of the stages that are done for the project as it stands, up to the first that is not."""
+    workbench = Workbench(project)
+    records = []
+    for stage in STAGES:
+        if any(name not in workbench.artefacts for name in stage.needs):
+            break
+        artefact = stage.look_up(workbench, stage.recipe(workbench)).artefact
+        if artefact is None:
+            break
+        workbench.artefacts[stage.name] = artefact
+        records.append(_record(stage.name, artefact, StageStatus.SKIPPED))
+    return tuple(records)
+
+
+def _stages_until(last: StageName) -> Iterator[Stage]:
+    for stage in STAGES:
+        yield stage
+        if stage.name is last:
+            return
+
+
+def _skip_or_run(stage: Stage, workbench: Workbench, observer: Observer) -> StageRecord:
+    recipe = stage.recipe(workbench)
+    lookup = stage.look_up(workbench, recipe)
+    artefact, status = lookup.artefact, StageStatus.SKIPPED
+    if artefact is None:
+        observer.stage_started(stage.name, lookup.reason)
+        write = partial(stage.work, workbench, progress=partial(observer.progressed, stage.name))
+        artefact = workbench.store.make(recipe, write, seed=workbench.config.project.seed)
+        status = StageStatus.DONE
+    workbench.artefacts[stage.name] = artefact
+    workbench.sources.save()
+    stage.published(workbench, artefact)
+    record = _record(stage.name, artefact, status)
+    observer.stage_ended(record)
+    return record
+
+
+def _record(name: StageName, artefact: Artefact, status: StageStatus) -> StageRecord:
+    manifest = artefact.manifest
+    return StageRecord(
+        name,
+        status,
+        seconds=manifest.seconds,
+        key=manifest.key,
+        id=manifest.id,
+        folder=artefact.folder,
+        inputs=manifest.inputs,
+        facts=manifest.facts,
+    )

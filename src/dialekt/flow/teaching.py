@@ -1,0 +1,84 @@
+"""The training stage and the skills of other rooms that it is given: dev scores and re-mining."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dialekt.config import Config
+from dialekt.flow.records import StageName
+from dialekt.flow.workbench import Workbench
+from dialekt.types import ReportProgress, Role
+
+if TYPE_CHECKING:
+    from dialekt.negatives.remining import Reminer
+    from dialekt.negatives.stage import NegativesInputs
+    from dialekt.training.records import EncodeFunction
+
+MAX_DEV_DOCUMENTS = 2_000  # scoring dev must not take longer than the training between two scores
+
+
+def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
+    """Pairs and hard negatives → a tuned model, its best mixture with the base chosen on the dev queries."""
+    from dialekt.evaluation import dev
+    from dialekt.training import stage
+    from dialekt.training.records import TrainingInputs
+
+    config = workbench.config
+    dev_inputs = dev.DevInputs(
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.SPLIT),
+        vectors=workbench.folder(StageName.BASE_VECTORS),
+        minimum_grade=config.pairs.minimum_grade,
+        seed=config.project.seed,
+    )
+    dev_set = dev.make_dev_set(
+        dev_inputs, max_queries=config.evaluation.max_dev_queries, max_documents=MAX_DEV_DOCUMENTS, progress=progress
+    )
+
+    def score_dev(encode: EncodeFunction) -> float:
+        queries, documents = encode(dev_set.query_texts, Role.QUERY), encode(dev_set.document_texts, Role.DOCUMENT)
+        return dev.score_dev(dev_set, queries, documents)
+
+    inputs = TrainingInputs(
+        model=config.model,
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.SPLIT),
+        pairs=workbench.folder(StageName.PAIRS),
+        negatives=workbench.folder(StageName.NEGATIVES),
+        seed=config.project.seed,
+        score_dev=score_dev,
+        dev_texts=dev_set.texts,
+        remine=_reminer(workbench, progress),
+    )
+    return stage.run(config.training, inputs, out, progress=progress)
+
+
+def remining(config: Config) -> dict[str, Any]:
+    """Return the settings of mining that training depends on: none unless it mines again itself."""
+    if config.training.remine_every is None:
+        return {}
+    values = config.negatives.model_dump(mode="json", exclude={"examples"})
+    return {f"negatives.{key}": value for key, value in values.items()}
+
+
+def negatives_inputs(workbench: Workbench) -> "NegativesInputs":
+    """Return what mining reads."""
+    from dialekt.negatives.stage import NegativesInputs
+
+    return NegativesInputs(
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.SPLIT),
+        pairs=workbench.folder(StageName.PAIRS),
+        judgments=workbench.folder(StageName.JUDGMENTS),
+        vectors=workbench.folder(StageName.BASE_VECTORS),
+        seed=workbench.config.project.seed,
+        minimum_grade=workbench.config.pairs.minimum_grade,
+    )
+
+
+def _reminer(workbench: Workbench, progress: ReportProgress) -> "Reminer | None":
+    from dialekt.negatives.remining import Reminer
+
+    if workbench.config.training.remine_every is None:
+        return None
+    mined = workbench.folder(StageName.NEGATIVES)
+    return Reminer(workbench.config.negatives, negatives_inputs(workbench), mined, progress=progress)

@@ -1,0 +1,126 @@
+"""What a stage is, and what the stages of one walk share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dialekt.config import CONFIG_NAME, Config
+from dialekt.errors import ConfigError
+from dialekt.flow.artefacts import Artefact, ArtefactStore, Lookup, Recipe
+from dialekt.flow.project import Project
+from dialekt.flow.records import StageName
+from dialekt.flow.sources import SourceHashes
+from dialekt.store.hashing import hash_json
+from dialekt.types import ReportProgress
+
+if TYPE_CHECKING:
+    from dialekt.models.encoder import Encoder
+
+
+class Workbench:
+    """What the stages of one walk share: the configuration, the artefacts so far, and one loaded base encoder.
+
+    A walk that only plans must not download a model: `may_download` says whether it may.
+    """
+
+    def __init__(self, project: Project, *, may_download: bool = False) -> None:
+        self.project = project
+        self._may_download = may_download
+        self.config: Config = project.config
+        self.store = ArtefactStore(project.artefacts)
+        self.sources = SourceHashes(project.artefacts / "hashes.json")
+        self.artefacts: dict[StageName, Artefact] = {}
+
+    def folder(self, name: StageName) -> Path:
+        """Return the folder of a stage's artefact."""
+        return self.artefacts[name].folder
+
+    @property
+    def judgments_path(self) -> Path:
+        """Where the judgments lie: beside the documents unless the configuration says otherwise."""
+        path = self.config.judgments.path or self.config.corpus.path
+        if path is None:
+            raise ConfigError(
+                "neither corpus.path nor judgments.path is set",
+                path=self.project.folder / CONFIG_NAME,
+                hint="set corpus.path to your documents, and judgments.path if the judgments lie elsewhere",
+            )
+        return path
+
+    def source(self, path: Path) -> dict[str, str]:
+        """Return the content hashes of a file, or of all files in a folder, of the user's."""
+        return self.sources.of(path, excluded=self.project.output)
+
+    @cached_property
+    def base_model_id(self) -> str:
+        """The content id of the base model: a Hub model has one only once it is on this machine."""
+        from dialekt.models.base import describe_model, fetch_model
+
+        name, trusted = self.config.model.base, self.config.model.trust_remote_code
+        found = describe_model(name, trust_remote_code=trusted)
+        if found != name or not self._may_download:
+            return found
+        fetch_model(name, trust_remote_code=trusted)
+        return describe_model(name, trust_remote_code=trusted)
+
+    @property
+    def tuned_model(self) -> Path:
+        """The folder of the tuned model."""
+        return self.folder(StageName.TRAINING) / "model"
+
+    @cached_property
+    def base_encoder(self) -> "Encoder":
+        """The base model, loaded once per walk."""
+        from dialekt.models.encoder import Encoder
+
+        return Encoder.load(self.config.model.base, self.config.model)
+
+
+class Work(Protocol):
+    """How a stage is called: with what the walk shares and the folder to write into; it returns its facts."""
+
+    def __call__(self, workbench: Workbench, out: Path, *, progress: ReportProgress) -> object: ...
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A step of the journey.
+
+    `module` holds the step's `STAGE_VERSION`. `needs` names the artefacts that it reads, each with the files that
+    count; no files means all of them. `settings` and `outside` return the configuration and the content from outside
+    the project's artefacts (source files, base model) that the result depends on, and nothing else. `fault` says what
+    is wrong with things that a finished stage left outside its artefact, the empty text when all is well; `published`
+    is called with the artefact at the end of every walk, skipped or not.
+    """
+
+    name: StageName
+    module: str
+    work: Work
+    settings: Callable[[Config], Mapping[str, Any]]
+    needs: Mapping[StageName, tuple[str, ...]] = field(default_factory=dict)
+    outside: Callable[[Workbench], Mapping[str, str]] = lambda _: {}
+    fault: Callable[[Workbench, Artefact], str] = lambda _, __: ""
+    published: Callable[[Workbench, Artefact], None] = lambda _, __: None
+
+    def recipe(self, workbench: Workbench) -> Recipe:
+        """Return everything that the stage's result depends on."""
+        inputs = {name.value: _input_id(workbench.artefacts[name], files) for name, files in self.needs.items()}
+        version: int = import_module(self.module).STAGE_VERSION
+        settings = dict(self.settings(workbench.config))
+        return Recipe(self.name, version, settings, inputs | dict(self.outside(workbench)))
+
+    def look_up(self, workbench: Workbench, recipe: Recipe) -> Lookup:
+        """Find the stage's verified artefact, or say why it must run."""
+        lookup = workbench.store.look_up(recipe)
+        fault = self.fault(workbench, lookup.artefact) if lookup.artefact else ""
+        return Lookup(None, fault) if fault else lookup
+
+
+def _input_id(artefact: Artefact, files: tuple[str, ...]) -> str:
+    """Return the id of an artefact, or of those of its files that count: equal files, equal input."""
+    if not files:
+        return artefact.manifest.id
+    return hash_json({name: artefact.manifest.files.get(name) for name in files})
