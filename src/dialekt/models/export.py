@@ -1,7 +1,7 @@
 """A model folder that old and new readers load alike: sentence-transformers, TEI, vLLM, llama.cpp.
 
-Since version 5.4 sentence-transformers writes a layout that TEI 1.9 refuses to start with and that vLLM before
-August 2026 pooled wrongly without a word (vllm issue 45995). Every reader of the new layout also reads the old one.
+Since version 5.4 sentence-transformers writes a layout with which TEI 1.9 does not start and which vLLM,
+until August 2026, pooled wrongly without a word (vllm issue 45995). Readers of the new layout know the old one.
 """
 
 import json
@@ -10,29 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Normalize
 
 from dialekt.config import ModelConfig
-from dialekt.errors import DialektError, ModelError, StorageError
-from dialekt.models.contract import EncodingContract, read_contract, write_contract
+from dialekt.errors import ModelError, StorageError
+from dialekt.models.contract import EncodingContract, write_contract
 from dialekt.models.folders import ModulePart, read_json, read_modules
 from dialekt.models.loading import apply_contract, load_model
 from dialekt.store.atomic import disk_errors
 
-MIN_COSINE = 0.99999
-NEUTRAL_SENTENCES = (
-    "The door is open.",
-    "How do I reset the clock?",
-    "Water boils at one hundred degrees at sea level.",
-    "A list of the parts that belong to the machine, with their numbers: 4, 17 and 230-B.",
-    "If the light does not turn green within ten seconds, switch the device off, wait for a minute, and try again.",
-    "Größe, naïveté, 東京 and 42 % are spelled with letters and signs from several alphabets.",
-    "word " * 600,
-)
 _POOLING_FLAGS = {
     "pooling_mode_cls_token": "cls",
     "pooling_mode_mean_tokens": "mean",
@@ -42,15 +30,18 @@ _POOLING_FLAGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _SERVER_POOLINGS = {"cls", "mean", "lasttoken"}
-_LOAD_ERRORS = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RuntimeError,
-    ImportError,
-    SafetensorError,
+_ASSUMED_SETTINGS = {
+    "transformer_task": "feature-extraction",
+    "modality_config": {"text": {"method": "forward", "method_output_name": "last_hidden_state"}},
+    "module_output_name": "token_embeddings",
+}
+_CALL_SETTINGS = (  # how the tokenizer was last called: no part of the model, but it would change the content id
+    "is_local",
+    "local_files_only",
+    "max_length",
+    "pad_to_multiple_of",
+    "stride",
+    "truncation_strategy",
 )
 
 
@@ -68,38 +59,23 @@ class ExportFacts:
     servers_can_load: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ParityFacts:
-    """The worst agreement of two models over texts, roles and Matryoshka dimensions, on vectors of length 1.
-
-    `fault` says why a model could not be loaded or compared; then `passed` is False and the numbers mean nothing.
-    """
-
-    texts: int
-    min_cosine: float
-    max_abs_difference: float
-    passed: bool
-    fault: str = ""
-
-
 def export_model(
     model_folder: Path, out: Path, contract: EncodingContract, *, trust_remote_code: bool = False
 ) -> ExportFacts:
     """Write a trained model in fp32 with its contract, in the layout that old and new readers share.
 
-    Only the model itself is written: no card, no optimiser, no training rows. Raises `ModelError` when the folder is
-    no model or does not fit the contract, `StorageError` when the disk is full.
+    Only the model itself is written: no card, no optimiser, no training rows. Raises `ModelError` when the
+    folder is no model or does not fit the contract, `StorageError` when the disk is full.
     """
     config = ModelConfig(device="cpu", trust_remote_code=trust_remote_code)
     model, _ = load_model(str(model_folder), config)
     apply_contract(model, contract)
     if contract.normalize and not any(isinstance(module, Normalize) for module in model):
         model.append(Normalize())
-    parameters = sum(parameter.numel() for parameter in model.parameters())
     _save(model, out)
     _share_layout(out, contract)
     write_contract(out, contract)
-    return _facts(out, contract, parameters=parameters)
+    return _facts(out, contract, parameters=sum(weights.numel() for weights in model.parameters()))
 
 
 def _save(model: SentenceTransformer, out: Path) -> None:
@@ -118,51 +94,43 @@ def _share_layout(out: Path, contract: EncodingContract) -> None:
         match part.kind:
             case "Transformer":
                 _share_transformer(part.folder, contract)
+                _share_tokenizer(part.folder, contract)
             case "Pooling":
-                _write_json(
-                    part.folder / "config.json", _shared_pooling(read_json(part.folder / "config.json"))
-                )
+                path = part.folder / "config.json"
+                _write_json(path, _shared_pooling(read_json(path)))
     _share_modules(out)
     _share_prompts(out, contract)
 
 
 def _share_transformer(folder: Path, contract: EncodingContract) -> None:
-    """State the token limit and the Matryoshka dimensions where TEI and vLLM look for them."""
+    """State the token limit and the Matryoshka dimensions where TEI and vLLM look for them.
+
+    Settings that are assumed anyway are left out: versions before 5.4 refuse names that they do not know.
+    Lower-casing was written into the tokenizer when the model was loaded.
+    """
     settings = read_json(folder / "sentence_bert_config.json")
-    if settings.get("transformer_task", "feature-extraction") == "feature-extraction":
-        settings = {}  # what sentence-transformers assumes without these keys; versions before 5.4 refuse them
-    settings |= {"max_seq_length": contract.max_tokens, "do_lower_case": bool(settings.get("do_lower_case"))}
+    settings = {key: value for key, value in settings.items() if _ASSUMED_SETTINGS.get(key) != value}
+    settings |= {"max_seq_length": contract.max_tokens, "do_lower_case": False}
     _write_json(folder / "sentence_bert_config.json", settings)
     config = read_json(folder / "config.json")
     config["matryoshka_dimensions"] = list(contract.matryoshka_dimensions)
     config["is_matryoshka"] = len(contract.matryoshka_dimensions) > 1
     _write_json(folder / "config.json", config)
-    _share_tokenizer(folder, contract)
 
 
 def _share_tokenizer(folder: Path, contract: EncodingContract) -> None:
-    """Name the tokenizer's class as transformers 4 does, and leave out how the last batch was cut and padded."""
+    """Name the tokenizer's class as transformers 4 does; leave out how the last batch was cut and padded."""
     path = folder / "tokenizer_config.json"
-    settings = read_json(path)
+    settings = {key: value for key, value in read_json(path).items() if key not in _CALL_SETTINGS}
     if settings.get("tokenizer_class") == "TokenizersBackend":
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-    settings["model_max_length"] = contract.max_tokens
-    for key in (
-        "is_local",
-        "local_files_only",
-        "max_length",
-        "stride",
-        "truncation_strategy",
-        "pad_to_multiple_of",
-    ):
-        settings.pop(key, None)
-    _write_json(path, settings)
+    _write_json(path, settings | {"model_max_length": contract.max_tokens})
     tokenizer = read_json(folder / "tokenizer.json")
     if not tokenizer:
         raise ModelError(
             "the model has no fast tokenizer, which TEI and vLLM need",
             path=folder / "tokenizer.json",
-            hint="convert it with transformers: AutoTokenizer.from_pretrained(folder).save_pretrained(folder)",
+            hint="save the base model again with a fast tokenizer of transformers",
         )
     _write_json(folder / "tokenizer.json", tokenizer | {"truncation": None, "padding": None})
 
@@ -170,9 +138,9 @@ def _share_tokenizer(folder: Path, contract: EncodingContract) -> None:
 def _shared_pooling(config: dict[str, Any]) -> dict[str, Any]:
     """Return a pooling configuration in both spellings, the old flags first.
 
-    `embedding_dimension` is left out: versions before 5.4 refuse a name that they do not know, later ones read
-    `word_embedding_dimension`. `include_prompt` is written only when false: readers that look for the first
-    true flag would take it for the pooling.
+    `embedding_dimension` is left out: versions before 5.4 refuse a name that they do not know, later ones know
+    `word_embedding_dimension` too. `include_prompt` is written only when false: readers that look for the
+    first true flag would take it for the pooling.
     """
     stated = config["pooling_mode"]
     modes = (stated,) if isinstance(stated, str) else tuple(stated)
@@ -210,9 +178,8 @@ def _write_json(path: Path, content: object) -> None:
 
 def _facts(out: Path, contract: EncodingContract, *, parameters: int) -> ExportFacts:
     parts = read_modules(out)
-    kinds = tuple(part.kind for part in parts)
     return ExportFacts(
-        modules=kinds,
+        modules=tuple(part.kind for part in parts),
         pooling=contract.pooling,
         dimension=contract.dimension,
         matryoshka_dimensions=contract.matryoshka_dimensions,
@@ -227,53 +194,3 @@ def _servers_can_load(parts: Sequence[ModulePart], pooling: str) -> bool:
     kinds = [part.kind for part in parts]
     known = kinds[:2] == ["Transformer", "Pooling"] and set(kinds[2:]) <= {"Dense", "Normalize"}
     return known and pooling in _SERVER_POOLINGS
-
-
-def check_parity(original: Path, exported: Path, *, texts: Sequence[str] = NEUTRAL_SENTENCES) -> ParityFacts:
-    """Compare the vectors of a trained model with those a stranger gets from the exported folder alone.
-
-    The original is loaded with the exported folder's contract; the exported one by plain sentence-transformers, with
-    the prompts that it declares. Both in fp32, as query and as document, full and cut to each Matryoshka dimension.
-    Raises nothing: a folder that does not load is a fault in the facts.
-    """
-    try:
-        contract = read_contract(exported)
-        expected = _expected_vectors(original, contract, texts)
-        found = _stranger_vectors(exported, texts)
-    except (DialektError, *_LOAD_ERRORS) as error:
-        first_line = str(error).strip().partition("\n")[0] or type(error).__name__
-        return ParityFacts(len(texts), -1.0, float("inf"), passed=False, fault=first_line)
-    if expected.shape != found.shape:
-        fault = f"vectors have {found.shape[1]} dimensions, expected {expected.shape[1]}"
-        return ParityFacts(len(texts), -1.0, float("inf"), passed=False, fault=fault)
-    worst_cosine, largest_difference = 1.0, 0.0
-    for dimension in contract.matryoshka_dimensions:
-        left, right = _unit(expected[:, :dimension]), _unit(found[:, :dimension])
-        worst_cosine = min(worst_cosine, float((left * right).sum(axis=1).min()))
-        largest_difference = max(largest_difference, float(np.abs(left - right).max()))
-    return ParityFacts(len(texts), worst_cosine, largest_difference, passed=worst_cosine >= MIN_COSINE)
-
-
-def _expected_vectors(folder: Path, contract: EncodingContract, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Return the original's vectors, (2 × texts, dimension): first as queries, then as documents."""
-    model, _ = load_model(str(folder), ModelConfig(device="cpu"))
-    apply_contract(model, contract)
-    prompts = (contract.query_prompt, contract.document_prompt)
-    return np.concatenate([_encode(model, texts, prompt=prompt) for prompt in prompts])
-
-
-def _stranger_vectors(folder: Path, texts: Sequence[str]) -> NDArray[np.float64]:
-    """Return the vectors that plain sentence-transformers makes from a folder, (2 × texts, dimension)."""
-    model = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
-    prompts = (model.prompts["query"], model.prompts["document"])
-    return np.concatenate([_encode(model, texts, prompt=prompt) for prompt in prompts])
-
-
-def _encode(model: SentenceTransformer, texts: Sequence[str], *, prompt: str) -> NDArray[np.float64]:
-    vectors = model.encode(list(texts), prompt=prompt, show_progress_bar=False, convert_to_numpy=True)
-    return np.asarray(vectors, dtype=np.float64)
-
-
-def _unit(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(norms, 1e-12)

@@ -1,1 +1,1 @@
-"""Reads a trained model and the evidence about it; writes immutable versions and the alias of the champion."""
+"""Reads a trained model and the evidence about it; writes immutable versions and the champion's alias."""

@@ -15,8 +15,8 @@ def promote(
 ) -> Promotion:
     """Make a version the champion, if its evidence holds or the user overrides the gate with a reason.
 
-    Promoting the champion again changes nothing and returns the last entry of the log. Raises `GateError` with
-    all reasons, `NotFoundError` for an unknown version.
+    Promoting the champion again changes nothing and returns the last entry of the log. Raises `GateError`
+    with all reasons, `NotFoundError` for an unknown version.
     """
     with exclusive(registry, timeout_seconds=LOCK_TIMEOUT_SECONDS):
         candidate = load_version(registry, version, check_files=False)
@@ -47,8 +47,8 @@ def rollback(registry: Path, *, now: str) -> Promotion:
     with exclusive(registry, timeout_seconds=LOCK_TIMEOUT_SECONDS):
         *_, previous, present = ("", "", *read_aliases(registry).promoted())
         if not previous:
-            message = f"no version was promoted before {present!r}" if present else "no version was promoted yet"
-            raise NotFoundError(message, hint="dialekt models list shows all versions")
+            when = f"before {present!r}" if present else "yet"
+            raise NotFoundError(f"no version was promoted {when}", hint="dialekt models list shows them all")
         load_version(registry, previous)
         return append(registry, Promotion(now, PromotionKind.ROLLBACK, version=previous, previous=present))
 
@@ -60,7 +60,7 @@ def judge_version(registry: Path, version: Version, *, minimum_gain: float) -> V
 
 
 def _champion(registry: Path, aliases: Aliases) -> Version | None:
-    """Return the present champion, None when there is none, or when its folder is gone: nothing to compare."""
+    """Return the present champion, None when there is none or its folder is gone: nothing to compare."""
     if not aliases.champion:
         return None
     try:

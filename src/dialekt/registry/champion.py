@@ -15,7 +15,7 @@ ALIASES_NAME = "aliases.json"
 
 @dataclass(frozen=True, slots=True)
 class Aliases:
-    """The champion's name (empty before the first promotion) and all promotions and rollbacks, oldest first."""
+    """The champion's name (empty before the first promotion) and all promotions and rollbacks, in order."""
 
     champion: str = ""
     history: tuple[Promotion, ...] = ()

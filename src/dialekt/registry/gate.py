@@ -50,7 +50,7 @@ def guard_faults(evidence: Evidence) -> list[str]:
     """Return which guards did not pass."""
     faults = []
     if not evidence.leak_check_passed:
-        faults.append("the leak check did not pass: held-out queries or documents may be in the training data")
+        faults.append("the leak check did not pass: held-out queries or documents may be in the training set")
     parity = evidence.parity
     if parity is None:
         faults.append("the exported model was never compared with the trained one")

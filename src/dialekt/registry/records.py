@@ -88,7 +88,7 @@ class Gain:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How well the exported model's vectors agree with the trained model's; `fault` says why none were compared."""
+    """How well the exported model's vectors agree with the trained one's; `fault`: why none were compared."""
 
     texts: int
     min_cosine: float
@@ -137,7 +137,7 @@ class Version:
 
     @property
     def model(self) -> Path:
-        """The folder to load, serve or publish. The record beside it stays at home: it holds the configuration."""
+        """The folder to load, serve or publish; the record beside it holds the configuration and stays."""
         return self.folder / "model"
 
 

@@ -58,7 +58,7 @@ def register(
 ) -> Version:
     """Copy a model into the registry as its next version, or return the version that already holds it.
 
-    The same model content with the same evaluation is the same version; a version appears whole or not at all.
+    The same model content with the same evaluation is the same version; it appears whole or not at all.
     Raises `StorageError` for a full disk, an empty model folder, or while another command holds the registry.
     """
     with workspace(registry) as partial:
@@ -68,7 +68,7 @@ def register(
 
 @contextmanager
 def workspace(registry: Path) -> Iterator[Path]:
-    """Hold the registry's lock and give an empty folder to build a version in, without a killed command's rest."""
+    """Hold the registry's lock and give an empty folder to build a version in; sweep up after kills."""
     with disk_errors(registry), exclusive(registry, timeout_seconds=LOCK_TIMEOUT_SECONDS):
         models = registry / "models"
         models.mkdir(exist_ok=True)
