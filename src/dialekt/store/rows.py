@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -55,17 +55,21 @@ def read_rows(path: Path, *, header: tuple[str, ...] | None = None) -> Iterator[
             yield from _parquet(path)
         case suffix:
             raise InputError(
-                f"{suffix or 'no suffix'!r} is not a format of rows", path=path, hint=f"use {', '.join(ROW_SUFFIXES)}, plain or .gz"
+                f"{suffix or 'no suffix'!r} is not a format of rows",
+                path=path,
+                hint=f"use {', '.join(ROW_SUFFIXES)}, plain or .gz",
             )
 
 
-def read_json(path: Path) -> Any:  # noqa: ANN401 - the shape is the caller's to check
+def read_json(path: Path) -> Any:
     """Read a whole JSON file, plain or gzipped."""
     text = "\n".join(line for line, _ in _lines(path))
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"is not valid JSON: {error.msg}", path=path, line=error.lineno, hint="mend the file") from None
+        raise InputError(
+            f"is not valid JSON: {error.msg}", path=path, line=error.lineno, hint="mend the file"
+        ) from None
 
 
 def read_lines(path: Path) -> Iterator[tuple[str, int]]:
@@ -131,7 +135,10 @@ def _json_lines(path: Path) -> Iterator[Row]:
             ) from None
         if not isinstance(values, dict):
             raise InputError(
-                f"expected a JSON object, found {type(values).__name__}", path=path, line=line, hint="one JSON object per line"
+                f"expected a JSON object, found {type(values).__name__}",
+                path=path,
+                line=line,
+                hint="one JSON object per line",
             )
         yield Row(values, line)
 
@@ -144,7 +151,7 @@ def _separated(path: Path, delimiter: str, header: tuple[str, ...] | None) -> It
             numbers[0] = line
             yield text + "\n"
 
-    quoting = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 3] = csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL
     reader = csv.reader(texts(), delimiter=delimiter, quoting=quoting, strict=True)
     try:
         names = list(header) if header else [name.strip() for name in next(reader, [])]
@@ -160,7 +167,9 @@ def _separated(path: Path, delimiter: str, header: tuple[str, ...] | None) -> It
                 )
             yield Row(dict(zip(names, cells, strict=True)), numbers[0])
     except csv.Error as error:
-        raise InputError(f"is not valid CSV: {error}", path=path, line=numbers[0], hint="check quotes and separators") from None
+        raise InputError(
+            f"is not valid CSV: {error}", path=path, line=numbers[0], hint="check quotes and separators"
+        ) from None
 
 
 def _parquet(path: Path) -> Iterator[Row]:

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -18,14 +17,13 @@ Record = TypeVar("Record")
 ROWS_PER_GROUP = 50_000
 
 
-@cache
-def _schema(record_type: type) -> pa.Schema:
+def _schema(record_type: Any) -> pa.Schema:
     hints = get_type_hints(record_type)
     fields = [pa.field(item.name, _arrow_type(hints[item.name])) for item in dataclasses.fields(record_type)]
     return pa.schema(fields)
 
 
-def _arrow_type(hint: Any) -> pa.DataType:  # noqa: ANN401 - a type annotation has no narrower type
+def _arrow_type(hint: Any) -> pa.DataType:
     plain = {str: pa.large_string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
     if hint in plain:
         return plain[hint]
@@ -76,7 +74,7 @@ def read_records(path: Path, record_type: type[Record]) -> list[Record]:
     return [record_type(*row) for row in zip(*columns, strict=True)]
 
 
-def _revive(column: pa.ChunkedArray, hint: Any) -> list[Any]:  # noqa: ANN401 - a type annotation has no narrower type
+def _revive(column: pa.ChunkedArray, hint: Any) -> list[Any]:
     values: list[Any] = column.to_pylist()
     if hint in {str, int, float, bool}:
         return values

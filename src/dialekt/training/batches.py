@@ -1,0 +1,157 @@
+"""Which pairs share a training step, and the tensors of a step.
+
+A document that answers several queries is encoded once for up to `queries_per_document` of them: the queries are
+short, so a step then holds more pairs for little more work. No document occurs twice in a step.
+"""
+
+import heapq
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dialekt.training.examples import Examples, TokenTable
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The steps of a whole training run, in order; each is an array of pair rows."""
+
+    steps: tuple[NDArray[np.int32], ...]
+    steps_per_epoch: float
+
+    @property
+    def pairs(self) -> int:
+        """Pairs in all steps together."""
+        return sum(len(step) for step in self.steps)
+
+
+def plan_steps(examples: Examples, *, batch_size: int, queries_per_document: int, epochs: float, seed: int) -> Plan:
+    """Divide the pairs of every epoch into steps of about `batch_size` pairs with no document group twice."""
+    whole = int(np.ceil(epochs))
+    steps: list[NDArray[np.int32]] = []
+    for epoch in range(whole):
+        rng = np.random.default_rng([seed, epoch])
+        steps.extend(_plan_epoch(examples, batch_size=batch_size, queries_per_document=queries_per_document, rng=rng))
+    per_epoch = len(steps) / whole
+    return Plan(tuple(steps[: max(1, round(per_epoch * epochs))]), per_epoch)
+
+
+def _plan_epoch(
+    examples: Examples, *, batch_size: int, queries_per_document: int, rng: np.random.Generator
+) -> list[NDArray[np.int32]]:
+    """Deal the pairs of each document over the emptiest steps; O(pairs log steps)."""
+    count = max(1, round(len(examples.pair_query) / batch_size))
+    shuffled = rng.permutation(len(examples.pair_query)).astype(np.int32)
+    groups = examples.document_group[examples.pair_document[shuffled]]
+    by_group = np.split(shuffled[np.argsort(groups, kind="stable")], np.cumsum(np.bincount(groups))[:-1])
+    order = sorted(rng.permutation(len(by_group)), key=lambda group: -len(by_group[group]))
+    steps: list[list[NDArray[np.int32]]] = [[] for _ in range(count)]
+    fill = [(0, int(tie), step) for step, tie in enumerate(rng.permutation(count))]
+    heapq.heapify(fill)
+    for group in order:
+        rows = by_group[group]
+        if not len(rows):
+            continue
+        units = min(count, -(-len(rows) // queries_per_document))
+        emptiest = [heapq.heappop(fill) for _ in range(units)]
+        for part, (held, tie, step) in zip(np.array_split(rows, units), emptiest, strict=True):
+            steps[step].append(part)
+            heapq.heappush(fill, (held + len(part), tie, step))
+    filled = [np.concatenate(parts) for parts in steps if parts]
+    return [filled[index] for index in rng.permutation(len(filled))]
+
+
+@dataclass(frozen=True, slots=True)
+class TextBatch:
+    """Padded texts of similar length: `input_ids` and `attention_mask` (texts, tokens), `rows` (texts,) their place."""
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    rows: Tensor
+
+    @property
+    def tokens(self) -> int:
+        """Padded tokens."""
+        return self.input_ids.numel()
+
+
+@dataclass(frozen=True, slots=True)
+class StepBatch:
+    """The tensors of one training step.
+
+    `targets` (pairs,) is the column of each pair's own document. `masked` (pairs, documents) is true where a document
+    of the step answers the query too: it is neither its target nor a negative. `weights` (pairs,).
+    """
+
+    queries: tuple[TextBatch, ...]
+    documents: tuple[TextBatch, ...]
+    targets: Tensor
+    masked: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> "StepBatch":
+        """Return the batch on another device."""
+
+        def move(batch: TextBatch) -> TextBatch:
+            return TextBatch(*(part.to(device) for part in (batch.input_ids, batch.attention_mask, batch.rows)))
+
+        return StepBatch(
+            tuple(map(move, self.queries)),
+            tuple(map(move, self.documents)),
+            self.targets.to(device),
+            self.masked.to(device),
+            self.weights.to(device),
+        )
+
+
+def collate(
+    examples: Examples, step: NDArray[np.int32], *, hard_negatives: int, texts_per_batch: int, pad_id: int, seed: int
+) -> StepBatch:
+    """Build the tensors of a step: its queries, their documents, and `hard_negatives` mined ones per query."""
+    queries = examples.pair_query[step]
+    positives = examples.pair_document[step]
+    negatives = _draw_negatives(examples, queries, count=hard_negatives, seed=seed)
+    documents, columns = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
+    targets = columns[: len(positives)]
+    masked = examples.is_positive(queries, documents)
+    masked[np.arange(len(step)), targets] = False
+    return StepBatch(
+        queries=_pad(examples.query_tokens, queries, texts_per_batch=texts_per_batch, pad_id=pad_id),
+        documents=_pad(examples.document_tokens, documents, texts_per_batch=texts_per_batch, pad_id=pad_id),
+        targets=torch.from_numpy(targets.astype(np.int64)),
+        masked=torch.from_numpy(masked),
+        weights=torch.from_numpy(examples.pair_weight[step]),
+    )
+
+
+def _draw_negatives(examples: Examples, queries: NDArray[np.int32], *, count: int, seed: int) -> NDArray[np.int32]:
+    """Draw up to `count` hard negatives per query, at random among its mined ones."""
+    if not count:
+        return np.zeros(0, dtype=np.int32)
+    rng = np.random.default_rng(seed)
+    drawn = [
+        rows if len(rows) <= count else rng.choice(rows, count, replace=False)
+        for rows in (examples.negatives[query] for query in queries)
+    ]
+    return np.concatenate(drawn).astype(np.int32)
+
+
+def _pad(table: TokenTable, rows: NDArray[np.int32], *, texts_per_batch: int, pad_id: int) -> tuple[TextBatch, ...]:
+    """Sort texts by length and pad them in groups, so that little of the work is padding."""
+    lengths = table.lengths[rows]
+    order = np.argsort(lengths, kind="stable")
+    batches = []
+    for start in range(0, len(order), texts_per_batch):
+        places = order[start : start + texts_per_batch]
+        width = int(lengths[places].max())
+        input_ids = np.full((len(places), width), pad_id, dtype=np.int64)
+        attention = np.zeros((len(places), width), dtype=np.int64)
+        for line, place in enumerate(places):
+            tokens = table.row(int(rows[place]))
+            input_ids[line, : len(tokens)] = tokens
+            attention[line, : len(tokens)] = 1
+        batches.append(TextBatch(torch.from_numpy(input_ids), torch.from_numpy(attention), torch.from_numpy(places)))
+    return tuple(batches)

@@ -1,0 +1,150 @@
+"""Derive what the user left open from the data and the machine, and say why."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.config import Precision, TrainingConfig
+from dialekt.training.examples import Examples
+from dialekt.training.records import Derived
+
+BYTES_PER_TOKEN_AND_LAYER = 40
+"""Activations kept for the backward pass: about 40 numbers of a hidden width per token and layer (plain attention)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the training settings depend on: device, its fastest precision, and memory."""
+
+    device: str
+    precision: Precision
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Every setting of a training run, none left open."""
+
+    epochs: float
+    batch_size: int
+    queries_per_document: int
+    learning_rate: float
+    hard_negatives: int
+    max_query_tokens: int
+    max_document_tokens: int
+    mini_batch_tokens: int
+    precision: Precision
+    evaluations: int
+    derived: Mapping[str, Derived]
+
+
+class _Choices:
+    """Takes the user's value where there is one, and notes the others with their reason."""
+
+    def __init__(self) -> None:
+        self.derived: dict[str, Derived] = {}
+
+    def number(self, name: str, given: float | None, value: float, why: str) -> float:
+        if given is not None:
+            return given
+        self.derived[name] = Derived(value, why)
+        return value
+
+
+def derive_recipe(
+    config: TrainingConfig, examples: Examples, *, machine: Machine, max_tokens: int, hidden_numbers: int
+) -> Recipe:
+    """Choose epochs, batch, learning rate, lengths and precision.
+
+    `max_tokens` is the contract's limit; `hidden_numbers` is layers × hidden width of the model, for the memory of
+    activations. The measurements behind the defaults are in docs/experiments.md.
+    """
+    choices = _Choices()
+    pairs = len(examples.pair_query)
+    on_gpu = machine.device != "cpu"
+    queries_per_document = _queries_per_document(examples)
+    choices.derived["queries_per_document"] = Derived(
+        queries_per_document, "a document is encoded once for several of its queries in a step"
+    )
+    batch = choices.number("batch_size", config.batch_size, *_batch_size(pairs, queries_per_document, on_gpu=on_gpu))
+    epochs = choices.number("epochs", config.epochs, *_epochs(pairs))
+    learning_rate = choices.number(
+        "learning_rate", config.learning_rate, 5e-5, "between 2e-5 and 1e-4 the measured sets do not differ"
+    )
+    precision = config.precision
+    if precision is None:
+        precision = machine.precision
+        choices.derived["precision"] = Derived(
+            precision.value, f"the fastest that was measured on this {machine.device}"
+        )
+    return Recipe(
+        epochs=epochs,
+        batch_size=int(batch),
+        queries_per_document=queries_per_document,
+        learning_rate=learning_rate,
+        hard_negatives=int(choices.number("hard_negatives", config.hard_negatives, *_hard_negatives(examples))),
+        max_query_tokens=int(
+            choices.number(
+                "max_query_tokens", config.max_query_tokens, *_length(examples.query_tokens.lengths, max_tokens)
+            )
+        ),
+        max_document_tokens=int(
+            choices.number(
+                "max_document_tokens",
+                config.max_document_tokens,
+                *_length(examples.document_tokens.lengths, min(max_tokens, 256 if on_gpu else 128)),
+            )
+        ),
+        mini_batch_tokens=int(
+            choices.number(
+                "mini_batch_tokens",
+                config.mini_batch_tokens,
+                max(2048, machine.memory_bytes // 2 // (hidden_numbers * BYTES_PER_TOKEN_AND_LAYER * 4)),
+                "half of the memory holds the activations; a larger step uses gradient caching",
+            )
+        ),
+        precision=precision,
+        evaluations=int(choices.number("evaluations", config.evaluations, *_evaluations(pairs, epochs))),
+        derived=choices.derived,
+    )
+
+
+def _queries_per_document(examples: Examples) -> int:
+    """Half of the mean number of queries per document, at most 4, so that every step still varies."""
+    documents = max(1, len(np.unique(examples.document_group[examples.pair_document])))
+    return int(np.clip(len(examples.pair_query) // documents // 2, 1, 4))
+
+
+def _batch_size(pairs: int, queries_per_document: int, *, on_gpu: bool) -> tuple[int, str]:
+    documents = 256 if on_gpu else 64
+    most = max(8, pairs // 16)
+    size = min(documents * queries_per_document, most)
+    why = f"{documents} documents a step" if size < most else "at least 16 steps an epoch"
+    return size, why
+
+
+def _epochs(pairs: int) -> tuple[float, str]:
+    if pairs < 1_000:
+        return 4.0, f"{pairs} pairs are few: more passes, and dev decides when to stop"
+    if pairs < 10_000:
+        return 2.0, f"{pairs} pairs: two passes"
+    return 1.0, f"{pairs} pairs are many: one pass"
+
+
+def _hard_negatives(examples: Examples) -> tuple[int, str]:
+    if not any(len(rows) for rows in examples.negatives):
+        return 0, "none were mined"
+    return 1, "one per query: the second costs as much as it brings"
+
+
+def _length(lengths: NDArray[np.int64], limit: int) -> tuple[int, str]:
+    wanted = int(np.quantile(lengths, 0.95)) if len(lengths) else limit
+    rounded = min(limit, -(-wanted // 8) * 8)
+    return max(8, rounded), "95% of the texts fit" if rounded < limit else f"the limit of {limit} tokens"
+
+
+def _evaluations(pairs: int, epochs: float) -> tuple[int, str]:
+    count = int(np.clip(round(pairs * epochs / 3_000), 2, 8))
+    return count, "about every 3,000 pairs"

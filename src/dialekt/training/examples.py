@@ -1,0 +1,152 @@
+"""Training examples as arrays: tokens cached once, positives and negatives as sorted code tables."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.types import Document, HardNegative, Pair, Query, Role
+
+Tokenise = Callable[[Sequence[str], Role], list[list[int]]]
+"""Texts and their role → token ids, with prompt and special tokens."""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """Token ids of many texts in one flat array; text i is `ids[offsets[i]:offsets[i + 1]]`."""
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+
+    def row(self, index: int) -> NDArray[np.int32]:
+        """Return the token ids of one text."""
+        return self.ids[self.offsets[index] : self.offsets[index + 1]]
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """Tokens per text."""
+        return np.diff(self.offsets)
+
+    def cut(self, max_tokens: int) -> "TokenTable":
+        """Return a table in which every text has at most `max_tokens` tokens; the last token (separator) stays."""
+        rows = [self.ids[start:end] for start, end in pairwise(self.offsets)]
+        cut = [row if len(row) <= max_tokens else np.append(row[: max_tokens - 1], row[-1]) for row in rows]
+        return _to_table(cut)
+
+    @classmethod
+    def of(cls, texts: Sequence[str], role: Role, tokenise: Tokenise) -> "TokenTable":
+        """Tokenise texts in slices."""
+        rows: list[NDArray[np.int32]] = []
+        for start in range(0, len(texts), 4096):
+            rows.extend(np.asarray(ids, dtype=np.int32) for ids in tokenise(texts[start : start + 4096], role))
+        return _to_table(rows)
+
+
+def _to_table(rows: Sequence[NDArray[np.int32]]) -> TokenTable:
+    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
+    ids = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
+    return TokenTable(ids.astype(np.int32, copy=False), np.concatenate([[0], np.cumsum(lengths)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """Everything a training step needs, by row number.
+
+    Row numbers of queries and documents count the queries with a pair and the documents that occur in a pair or as
+    a negative. `document_group` is equal for documents that answer the same thing: chunks of one parent and
+    near-duplicates. `positive_codes` holds `query * groups + group` of every judged positive, sorted, so that no
+    answer of a query is ever used as its negative. `negatives` lists rows of hard negatives per query, best first.
+    """
+
+    query_ids: tuple[str, ...]
+    document_ids: tuple[str, ...]
+    query_tokens: TokenTable
+    document_tokens: TokenTable
+    pair_query: NDArray[np.int32]
+    pair_document: NDArray[np.int32]
+    pair_weight: NDArray[np.float32]
+    document_group: NDArray[np.int64]
+    positive_codes: NDArray[np.int64]
+    negatives: tuple[NDArray[np.int32], ...]
+
+    @property
+    def groups(self) -> int:
+        """Number of document groups."""
+        return int(self.document_group.max()) + 1 if len(self.document_group) else 0
+
+    def is_positive(self, queries: NDArray[np.int32], documents: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Tell for every (query row, document row) whether the document answers the query; (queries, documents)."""
+        codes = queries.astype(np.int64)[:, None] * self.groups + self.document_group[documents][None, :]
+        places = np.searchsorted(self.positive_codes, codes)
+        places = np.minimum(places, len(self.positive_codes) - 1)
+        found: NDArray[np.bool_] = self.positive_codes[places] == codes
+        return found
+
+    def with_negatives(self, negatives: Sequence[HardNegative]) -> "Examples":
+        """Return the same examples with other hard negatives; those of unknown documents are left out."""
+        return replace(self, negatives=_negative_rows(negatives, self.query_ids, self.document_ids))
+
+    def cut(self, *, max_query_tokens: int, max_document_tokens: int) -> "Examples":
+        """Return the same examples with texts cut to their first tokens."""
+        return replace(
+            self,
+            query_tokens=self.query_tokens.cut(max_query_tokens),
+            document_tokens=self.document_tokens.cut(max_document_tokens),
+        )
+
+
+def build_examples(
+    documents: Sequence[Document],
+    queries: Sequence[Query],
+    pairs: Sequence[Pair],
+    negatives: Sequence[HardNegative],
+    *,
+    tokenise: Tokenise,
+    keep_all_documents: bool = False,
+) -> Examples:
+    """Turn tables into arrays. `keep_all_documents` tokenises the whole corpus, which re-mining needs."""
+    used = {pair.document_id for pair in pairs} | {negative.document_id for negative in negatives}
+    kept = [document for document in documents if keep_all_documents or document.id in used]
+    document_ids = tuple(document.id for document in kept)
+    document_row = {identifier: row for row, identifier in enumerate(document_ids)}
+    paired = {pair.query_id for pair in pairs}
+    asked = [query for query in queries if query.id in paired]
+    query_ids = tuple(query.id for query in asked)
+    query_row = {identifier: row for row, identifier in enumerate(query_ids)}
+    groups = _groups(kept, documents)
+    pair_query = np.array([query_row[pair.query_id] for pair in pairs], dtype=np.int32)
+    pair_document = np.array([document_row[pair.document_id] for pair in pairs], dtype=np.int32)
+    codes = pair_query.astype(np.int64) * (int(groups.max(initial=0)) + 1) + groups[pair_document]
+    return Examples(
+        query_ids=query_ids,
+        document_ids=document_ids,
+        query_tokens=TokenTable.of([query.text for query in asked], Role.QUERY, tokenise),
+        document_tokens=TokenTable.of([document.content for document in kept], Role.DOCUMENT, tokenise),
+        pair_query=pair_query,
+        pair_document=pair_document,
+        pair_weight=np.array([pair.weight for pair in pairs], dtype=np.float32),
+        document_group=groups,
+        positive_codes=np.unique(codes),
+        negatives=_negative_rows(negatives, query_ids, document_ids),
+    )
+
+
+def _groups(kept: Sequence[Document], documents: Sequence[Document]) -> NDArray[np.int64]:
+    """Number the groups: the parent of the first near-duplicate of each document."""
+    parent = {document.id: document.parent_id or document.id for document in documents}
+    names = [parent.get(document.duplicate_of, parent[document.id]) for document in kept]
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+
+
+def _negative_rows(
+    negatives: Sequence[HardNegative], query_ids: Sequence[str], document_ids: Sequence[str]
+) -> tuple[NDArray[np.int32], ...]:
+    document_row = {identifier: row for row, identifier in enumerate(document_ids)}
+    rows: dict[str, list[int]] = {identifier: [] for identifier in query_ids}
+    for negative in negatives:
+        if negative.query_id in rows and negative.document_id in document_row:
+            rows[negative.query_id].append(document_row[negative.document_id])
+    return tuple(np.array(rows[identifier], dtype=np.int32) for identifier in query_ids)

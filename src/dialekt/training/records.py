@@ -1,0 +1,92 @@
+"""What the training stage takes and what it reports."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.config import ModelConfig
+from dialekt.types import HardNegative, Role
+
+EncodeFunction = Callable[[Sequence[str], Role], NDArray[np.float32]]
+"""Texts and their role → L2-normalised vectors of shape (texts, dimension)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingInputs:
+    """Artefact folders, and the skills of other rooms that training needs.
+
+    `score_dev` returns the mean NDCG@10 on the dev queries, in [0, 1], and encodes `dev_texts` texts for it.
+    `remine` mines hard negatives again with the model under training; None where re-mining is off.
+    """
+
+    model: ModelConfig
+    corpus: Path
+    split: Path
+    pairs: Path
+    negatives: Path
+    seed: int
+    score_dev: Callable[[EncodeFunction], float]
+    dev_texts: int
+    remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A setting that the user left open: what was chosen, and why."""
+
+    value: str | int | float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One logged moment of training: a loss, or a score of the dev queries, or both."""
+
+    step: int
+    epoch: float
+    seconds: float
+    loss: float | None = None
+    learning_rate: float | None = None
+    dev_ndcg: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mixture:
+    """How well a mixture of base and tuned weights ranks the dev queries: `share` of tuned weights in [0, 1]."""
+
+    share: float
+    dev_ndcg: float
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingFacts:
+    """What was trained, how, how fast, and what the dev queries say of it."""
+
+    pairs: int
+    queries: int
+    steps: int
+    epochs: float
+    batch_size: int
+    queries_per_document: int
+    learning_rate: float
+    precision: str
+    device: str
+    loss: str
+    hard_negatives: int
+    max_query_tokens: int
+    max_document_tokens: int
+    seconds: float
+    pairs_per_second: float
+    base_dev_ndcg: float
+    best_dev_ndcg: float
+    best_step: int
+    interpolation: float
+    mixtures: tuple[Mixture, ...]
+    stopped_early: bool
+    resumed: bool
+    derived: Mapping[str, Derived]
+    curve: tuple[CurvePoint, ...]
+    warnings: tuple[str, ...]

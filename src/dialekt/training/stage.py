@@ -1,0 +1,247 @@
+"""The training stage: examples, recipe, fit, mixture, tuned model folder."""
+
+import json
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from torch import Tensor
+
+from dialekt.config import Precision, TrainingConfig
+from dialekt.errors import InputError
+from dialekt.models.contract import write_contract
+from dialekt.models.encoder import Encoder
+from dialekt.models.machine import device_memory_bytes, fastest_precision
+from dialekt.store.atomic import write_atomic
+from dialekt.store.tables import read_records
+from dialekt.training.batches import Plan, plan_steps
+from dialekt.training.derive import Machine, Recipe, derive_recipe
+from dialekt.training.examples import Examples, build_examples
+from dialekt.training.fit import Fit, FitResult, fit, last_checkpoint
+from dialekt.training.interpolation import choose_mixture
+from dialekt.training.records import Derived, Mixture, TrainingFacts, TrainingInputs
+from dialekt.training.trainer import ExampleSource, PlannedSteps, RankingStep, disable_dropout, seconds_per_step
+from dialekt.types import Document, HardNegative, Pair, Progress, Query, ReportProgress, no_progress
+
+STAGE_VERSION = 1
+FEW_STEPS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What is measured once, before the first step, and kept so that a resumed run continues the same plan."""
+
+    base_dev_ndcg: float
+    seconds_per_step: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """Everything that one run of the stage works with."""
+
+    config: TrainingConfig
+    inputs: TrainingInputs
+    out: Path
+    encoder: Encoder
+    base_weights: Mapping[str, Tensor]
+    examples: Examples
+    recipe: Recipe
+    step: RankingStep
+    progress: ReportProgress
+
+    def score(self) -> float:
+        """Score the model as it is now on the dev queries."""
+        return self.inputs.score_dev(self.encoder.encode)
+
+    def mine(self) -> list[HardNegative]:
+        """Mine hard negatives with the model as it is now."""
+        assert self.inputs.remine is not None
+        return self.inputs.remine(self.encoder.encode)
+
+
+def run(
+    config: TrainingConfig, inputs: TrainingInputs, out: Path, *, progress: ReportProgress = no_progress
+) -> TrainingFacts:
+    """Tune the base model into `out/model`; checkpoints in `out/checkpoints` let a killed run continue.
+
+    Raises `InputError` when there is nothing to train on, and KeyboardInterrupt after saving a checkpoint.
+    """
+    began = time.monotonic()
+    session = _open(config, inputs, out, progress)
+    recipe = session.recipe
+    source = ExampleSource(session.examples)
+    plan = plan_steps(
+        session.examples,
+        batch_size=recipe.batch_size,
+        queries_per_document=recipe.queries_per_document,
+        epochs=recipe.epochs,
+        seed=inputs.seed,
+    )
+    start = _measure_start(session, source, plan)
+    plan = replace(plan, steps=plan.steps[: start.steps])
+    mine = None if inputs.remine is None else session.mine
+    fitted = fit(
+        Fit(session.step, source, plan, recipe, session.score, mine, progress),
+        config,
+        seed=inputs.seed,
+        folder=out / "checkpoints",
+    )
+    mixtures = _mix(session, fitted, base_dev_ndcg=start.base_dev_ndcg)
+    _save(session, mixtures)
+    return _facts(session, plan, fitted, mixtures, seconds=time.monotonic() - began)
+
+
+def prepare_model(encoder: Encoder) -> None:
+    """Make a model fast to train: no dropout, and on a CPU the plain attention.
+
+    The backward pass of the CPU's fused attention kernel takes 38% of a step (docs/experiments.md).
+    """
+    disable_dropout(encoder.model)
+    transformer = getattr(encoder.model[0], "auto_model", None)
+    if transformer is not None and encoder.model.device.type == "cpu":
+        transformer.set_attn_implementation("eager")
+
+
+def _open(config: TrainingConfig, inputs: TrainingInputs, out: Path, progress: ReportProgress) -> _Session:
+    progress(Progress("reading training data", 0))
+    loaded = Encoder.load(inputs.model.base, inputs.model, precision=Precision.FP32)
+    encoder = Encoder.of(loaded.model, loaded.contract)
+    base_weights = {name: value.detach().clone() for name, value in encoder.model.state_dict().items()}
+    prepare_model(encoder)
+    examples = _read_examples(inputs, encoder)
+    device = encoder.model.device.type
+    recipe = derive_recipe(
+        config,
+        examples,
+        machine=Machine(device, fastest_precision(device), device_memory_bytes(device)),
+        max_tokens=encoder.contract.max_tokens,
+        hidden_numbers=_hidden_numbers(encoder),
+    )
+    examples = examples.cut(max_query_tokens=recipe.max_query_tokens, max_document_tokens=recipe.max_document_tokens)
+    step = RankingStep(
+        encoder.model,
+        dimensions=encoder.contract.matryoshka_dimensions or (encoder.contract.dimension,),
+        temperature=config.temperature,
+        recipe=recipe,
+    )
+    return _Session(config, inputs, out, encoder, base_weights, examples, recipe, step, progress)
+
+
+def _read_examples(inputs: TrainingInputs, encoder: Encoder) -> Examples:
+    pairs = read_records(inputs.pairs / "pairs.parquet", Pair)
+    if not pairs:
+        raise InputError("there is no training pair", hint="lower pairs.minimum_grade, or give more judgments")
+    return build_examples(
+        read_records(inputs.corpus / "documents.parquet", Document),
+        read_records(inputs.split / "queries.parquet", Query),
+        pairs,
+        read_records(inputs.negatives / "negatives.parquet", HardNegative),
+        tokenise=encoder.token_ids,
+        keep_all_documents=inputs.remine is not None,
+    )
+
+
+def _hidden_numbers(encoder: Encoder) -> int:
+    """Return layers × hidden width, for the memory of activations; a static model has one layer."""
+    settings = getattr(getattr(encoder.model[0], "auto_model", None), "config", None)
+    layers = int(getattr(settings, "num_hidden_layers", 1))
+    return layers * int(getattr(settings, "hidden_size", encoder.contract.dimension))
+
+
+def _measure_start(session: _Session, source: ExampleSource, plan: Plan) -> _Start:
+    """Score the base on dev and time a few steps; shorten the plan to the time limit. Read back after a kill."""
+    path = session.out / "start.json"
+    if path.is_file() and last_checkpoint(session.out / "checkpoints"):
+        return _Start(**json.loads(path.read_text(encoding="utf-8")))
+    session.progress(Progress("scoring the base model on dev", 0))
+    base = session.score()
+    seconds, steps = 0.0, len(plan.steps)
+    if session.config.time_limit_minutes is not None:
+        session.progress(Progress("timing a few steps", 0))
+        dataset = PlannedSteps(source, plan, session.recipe, pad_id=0, seed=session.inputs.seed)
+        samples = [dataset.batch(index) for index in range(min(3, steps))]
+        seconds = seconds_per_step(session.step, samples, session.encoder.model.device)
+        steps = max(1, min(steps, int(session.config.time_limit_minutes * 60 / seconds)))
+    start = _Start(base, seconds, steps)
+    write_atomic(path, json.dumps(asdict(start)))
+    return start
+
+
+def _mix(session: _Session, fitted: FitResult, *, base_dev_ndcg: float) -> list[Mixture]:
+    known = [Mixture(0.0, base_dev_ndcg), Mixture(1.0, fitted.best_dev_ndcg)]
+    if not session.config.interpolate:
+        return known[1:]
+    return choose_mixture(
+        session.encoder.model,
+        session.base_weights,
+        score=session.score,
+        known=known,
+        on_score=lambda done, total: session.progress(Progress("mixing base and tuned weights", done, total)),
+    )
+
+
+def _save(session: _Session, mixtures: list[Mixture]) -> None:
+    folder = session.out / "model"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.encoder.model.save_pretrained(str(folder), create_model_card=False)
+    write_contract(folder, session.encoder.contract)
+    write_atomic(session.out / "interpolation.json", json.dumps([asdict(mixture) for mixture in mixtures], indent=2))
+    shutil.rmtree(session.out / "checkpoints", ignore_errors=True)
+    (session.out / "start.json").unlink(missing_ok=True)
+
+
+def _facts(
+    session: _Session, plan: Plan, fitted: FitResult, mixtures: list[Mixture], *, seconds: float
+) -> TrainingFacts:
+    recipe = session.recipe
+    pairs_done = sum(len(step) for step in plan.steps[: fitted.steps])
+    training_seconds = max((point.seconds for point in fitted.curve), default=fitted.seconds) or fitted.seconds
+    chosen = max(mixtures, key=lambda mixture: (mixture.dev_ndcg, mixture.share))
+    base = next((mixture.dev_ndcg for mixture in mixtures if mixture.share == 0.0), 0.0)
+    return TrainingFacts(
+        pairs=len(session.examples.pair_query),
+        queries=len(session.examples.query_ids),
+        steps=fitted.steps,
+        epochs=fitted.steps / plan.steps_per_epoch,
+        batch_size=recipe.batch_size,
+        queries_per_document=recipe.queries_per_document,
+        learning_rate=recipe.learning_rate,
+        precision=recipe.precision.value,
+        device=session.encoder.model.device.type,
+        loss=f"multiple negatives ranking inside Matryoshka {list(session.step.dimensions)}",
+        hard_negatives=recipe.hard_negatives,
+        max_query_tokens=recipe.max_query_tokens,
+        max_document_tokens=recipe.max_document_tokens,
+        seconds=seconds,
+        pairs_per_second=pairs_done / training_seconds,
+        base_dev_ndcg=base,
+        best_dev_ndcg=chosen.dev_ndcg,
+        best_step=fitted.best_step,
+        interpolation=chosen.share,
+        mixtures=tuple(mixtures),
+        stopped_early=fitted.stopped_early,
+        resumed=fitted.resumed,
+        derived=_derived(session, plan),
+        curve=fitted.curve,
+        warnings=_warnings(fitted, chosen),
+    )
+
+
+def _derived(session: _Session, plan: Plan) -> dict[str, Derived]:
+    derived = dict(session.recipe.derived)
+    if len(plan.steps) < round(plan.steps_per_epoch * session.recipe.epochs):
+        why = f"{session.config.time_limit_minutes:g} minutes of training at the measured speed"
+        derived["steps"] = Derived(len(plan.steps), why)
+    return derived
+
+
+def _warnings(fitted: FitResult, chosen: Mixture) -> tuple[str, ...]:
+    warnings = []
+    if fitted.steps < FEW_STEPS:
+        warnings.append(f"only {fitted.steps} training steps: expect little change")
+    if chosen.share == 0.0:
+        warnings.append("no mixture beat the base model on dev: the tuned model equals the base")
+    return tuple(warnings)

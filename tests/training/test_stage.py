@@ -1,0 +1,156 @@
+"""The stage learns, resumes exactly, caches gradients exactly, and stops cleanly."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dialekt.config import ModelConfig, Precision, TrainingConfig
+from dialekt.errors import InputError
+from dialekt.models.contract import read_contract
+from dialekt.models.encoder import Encoder
+from dialekt.store.tables import write_records
+from dialekt.training import stage
+from dialekt.training.records import EncodeFunction, TrainingInputs
+from dialekt.types import HardNegative, Pair, Progress, Retriever, Role
+
+Build = Callable[..., TrainingInputs]
+CONFIG = TrainingConfig(
+    epochs=4, batch_size=12, learning_rate=2e-3, evaluations=4, precision=Precision.FP32, patience=9
+)
+
+
+def weights_of(folder: Path, tiny_model: Path) -> dict[str, torch.Tensor]:
+    """The weights of a saved model."""
+    encoder = Encoder.load(str(folder), ModelConfig(device="cpu"), precision=Precision.FP32)
+    return dict(encoder.model.state_dict())
+
+
+def test_it_learns_and_writes_a_whole_model(training_inputs: Build, tmp_path: Path) -> None:
+    """Training lifts the dev score, the folder loads with its contract, and nothing else is left behind."""
+    out = tmp_path / "out"
+    out.mkdir()
+    facts = stage.run(CONFIG, training_inputs(), out)
+    assert facts.best_dev_ndcg > facts.base_dev_ndcg + 0.2
+    assert sorted(path.name for path in out.iterdir()) == ["interpolation.json", "model"]
+    assert not (out / "model" / "README.md").exists()
+    assert read_contract(out / "model").matryoshka_dimensions[0] == read_contract(out / "model").dimension
+    assert [point.dev_ndcg for point in facts.curve if point.dev_ndcg is not None]
+    assert json.dumps(asdict(facts))
+    assert "queries_per_document" in facts.derived
+
+
+def test_the_saved_model_scores_what_the_facts_say(training_inputs: Build, tmp_path: Path) -> None:
+    """The mixture that was chosen is the mixture that was saved."""
+    inputs = training_inputs()
+    facts = stage.run(CONFIG, inputs, tmp_path)
+    encoder = Encoder.load(str(tmp_path / "model"), ModelConfig(device="cpu"), precision=Precision.FP32)
+    assert inputs.score_dev(encoder.encode) == pytest.approx(facts.best_dev_ndcg)
+    assert facts.best_dev_ndcg == max(mixture.dev_ndcg for mixture in facts.mixtures)
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(training_inputs: Build, tiny_model: Path, tmp_path: Path) -> None:
+    """A run stopped after a dev score and started again ends with the same weights."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    inputs = training_inputs()
+    stage.run(CONFIG, inputs, whole)
+
+    def stop_at_ten(progress: Progress) -> None:
+        if progress.label == "training" and progress.done == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(CONFIG, inputs, parts, progress=stop_at_ten)
+    facts = stage.run(CONFIG, inputs, parts)
+    assert facts.resumed
+    expected, found = weights_of(whole / "model", tiny_model), weights_of(parts / "model", tiny_model)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+def test_gradient_caching_changes_nothing(training_inputs: Build, tiny_model: Path, tmp_path: Path) -> None:
+    """Tiny mini-batches give the weights of whole batches, up to rounding."""
+    plain, cached = tmp_path / "plain", tmp_path / "cached"
+    plain.mkdir()
+    cached.mkdir()
+    config = CONFIG.model_copy(update={"epochs": 1.0, "interpolate": False})
+    stage.run(config, training_inputs(), plain)
+    stage.run(config.model_copy(update={"mini_batch_tokens": 16}), training_inputs(), cached)
+    expected, found = weights_of(plain / "model", tiny_model), weights_of(cached / "model", tiny_model)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5, msg=name)
+
+
+def test_bf16_learns_as_well(training_inputs: Build, tmp_path: Path) -> None:
+    """bf16 matrix products with fp32 weights reach the fp32 score within a few queries."""
+    facts = stage.run(CONFIG.model_copy(update={"precision": Precision.BF16}), training_inputs(), tmp_path)
+    assert facts.precision == "bf16"
+    assert facts.best_dev_ndcg > facts.base_dev_ndcg + 0.2
+
+
+def test_a_useless_tuning_is_mixed_away(training_inputs: Build, tmp_path: Path) -> None:
+    """When dev prefers the base, the saved model is the base, and the facts warn."""
+    base = Encoder.load(training_inputs().model.base, training_inputs().model, precision=Precision.FP32)
+    reference = base.encode(["where is the pump"], Role.QUERY)
+
+    def closeness(encode: EncodeFunction) -> float:
+        return float((encode(["where is the pump"], Role.QUERY) @ reference.T)[0, 0])
+
+    facts = stage.run(CONFIG, training_inputs(score_dev=closeness), tmp_path)
+    assert facts.interpolation == 0.0
+    assert any("equals the base" in warning for warning in facts.warnings)
+    tuned = Encoder.load(str(tmp_path / "model"), ModelConfig(device="cpu"), precision=Precision.FP32)
+    np.testing.assert_allclose(tuned.encode(["where is the pump"], Role.QUERY), reference, atol=1e-6)
+
+
+def test_remined_negatives_are_used(training_inputs: Build, tmp_path: Path) -> None:
+    """Re-mining is called with the model under training, every given part of an epoch."""
+    calls: list[int] = []
+
+    def remine(encode: EncodeFunction) -> list[HardNegative]:
+        calls.append(len(encode(["the pump"], Role.DOCUMENT)))
+        return [HardNegative(f"q{i}", f"d{(i + 7) % 20}", 1, 0.2, 0.5, Retriever.DENSE) for i in range(60)]
+
+    config = CONFIG.model_copy(update={"remine_every": 0.5, "epochs": 2.0})
+    stage.run(config, training_inputs(remine=remine), tmp_path)
+    assert calls == [1] * 4 or calls == [1] * 3 or calls == [1] * 5
+
+
+def test_a_time_limit_shortens_the_plan(training_inputs: Build, tmp_path: Path) -> None:
+    """With next to no time there is one step, and the reason is recorded."""
+    facts = stage.run(CONFIG.model_copy(update={"time_limit_minutes": 1e-6}), training_inputs(), tmp_path)
+    assert facts.steps == 1
+    assert "minutes of training" in facts.derived["steps"].why
+
+
+def test_no_pairs_is_an_error(training_inputs: Build, tmp_path: Path) -> None:
+    """Nothing to train on is said before a model is loaded for long."""
+    inputs = training_inputs()
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    write_records(empty / "pairs.parquet", [], Pair)
+    with pytest.raises(InputError, match="no training pair"):
+        stage.run(CONFIG, replace(inputs, pairs=empty), tmp_path)
+
+
+def test_training_prints_nothing(training_inputs: Build, tmp_path: Path) -> None:
+    """The library's own logs and bars stay quiet: stdout belongs to the command line."""
+    inputs = training_inputs()
+    program = (
+        "import sys; from pathlib import Path; from dialekt.config import *; from dialekt.training import stage;"
+        "from dialekt.training.records import TrainingInputs;"
+        f"a = Path({str(inputs.corpus)!r});"
+        f"stage.run(TrainingConfig(epochs=1, batch_size=30), TrainingInputs(ModelConfig(base={inputs.model.base!r}, device='cpu'),"
+        f" a, a, a, a, 1, lambda encode: 0.5, 1), Path({str(tmp_path)!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == ""
