@@ -29,7 +29,7 @@ def resolve_model(name: str) -> Path | str:
     if name in _MINILM_NAMES and (folder := packaged_minilm()):
         return folder
     path = Path(name).expanduser()
-    if path.exists():
+    if name and path.exists():
         check_folder(path)
         return path
     if not _HUB_NAME.match(name) or name.startswith("."):

@@ -145,6 +145,11 @@ class Encoder:
         with self._autocast():
             output = self.model(features)["sentence_embedding"]  # (texts, dimension)
         vectors: NDArray[np.float32] = output.float().cpu().numpy()
+        if vectors.shape[1] != self.dimension:
+            raise ModelError(
+                f"the model makes {vectors.shape[1]} dimensions, its folder says {self.dimension}",
+                hint="the folder mixes files of two models: copy it again",
+            )
         if not np.isfinite(vectors).all():
             raise ModelError(
                 "the model returned vectors that are not finite",

@@ -108,9 +108,9 @@ def _set_pooling(model: SentenceTransformer, pooling: str) -> None:
 def _quiet() -> Iterator[None]:
     """Keep the library's progress bars off the screen while weights load; ours is the only one."""
     shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers_logging.disable_progress_bar()
     try:
         yield
     finally:
         if shown:
-            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+            transformers_logging.enable_progress_bar()

@@ -79,11 +79,11 @@ def _slices(text: str) -> list[tuple[int, int]]:
 
 def _groups(pieces: list[tuple[int, int, int]]) -> list[list[tuple[int, int, int]]]:
     """Group slices so that one call holds a bounded number of characters."""
-    groups: list[list[tuple[int, int, int]]] = []
-    characters = _BATCH_CHARACTERS
+    groups: list[list[tuple[int, int, int]]] = [[]]
+    characters = 0
     for piece in pieces:
         length = piece[2] - piece[1]
-        if characters + length > _BATCH_CHARACTERS:
+        if groups[-1] and characters + length > _BATCH_CHARACTERS:
             groups.append([])
             characters = 0
         groups[-1].append(piece)
