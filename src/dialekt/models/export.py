@@ -5,7 +5,6 @@ until August 2026, pooled wrongly without a word (vllm issue 45995). Readers of 
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from sentence_transformers.base.modules import Normalize
 
 from dialekt.config import ModelConfig
 from dialekt.errors import ModelError, StorageError
-from dialekt.models.contract import EncodingContract, write_contract
-from dialekt.models.folders import ModulePart, read_json, read_modules
+from dialekt.models.contract import EncodingContract, read_contract, write_contract
+from dialekt.models.folders import read_json, read_modules
 from dialekt.models.loading import apply_contract, load_model
 from dialekt.store.atomic import disk_errors
 
@@ -177,20 +176,20 @@ def _write_json(path: Path, content: object) -> None:
 
 
 def _facts(out: Path, contract: EncodingContract, *, parameters: int) -> ExportFacts:
-    parts = read_modules(out)
     return ExportFacts(
-        modules=tuple(part.kind for part in parts),
+        modules=tuple(part.kind for part in read_modules(out)),
         pooling=contract.pooling,
         dimension=contract.dimension,
         matryoshka_dimensions=contract.matryoshka_dimensions,
         max_tokens=contract.max_tokens,
         parameters=parameters,
         size_bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
-        servers_can_load=_servers_can_load(parts, contract.pooling),
+        servers_can_load=servers_can_load(out),
     )
 
 
-def _servers_can_load(parts: Sequence[ModulePart], pooling: str) -> bool:
-    kinds = [part.kind for part in parts]
+def servers_can_load(folder: Path) -> bool:
+    """Whether an exported folder has only modules that TEI and vLLM know: a transformer, one pooling, and heads."""
+    kinds = [part.kind for part in read_modules(folder)]
     known = kinds[:2] == ["Transformer", "Pooling"] and set(kinds[2:]) <= {"Dense", "Normalize"}
-    return known and pooling in _SERVER_POOLINGS
+    return known and read_contract(folder).pooling in _SERVER_POOLINGS

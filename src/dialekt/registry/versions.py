@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -53,9 +53,7 @@ class Registration:
     already_registered: bool
 
 
-def register(
-    registry: Path, model_folder: Path, lineage: Lineage, evidence: Evidence, *, created: str
-) -> Version:
+def register(registry: Path, model_folder: Path, lineage: Lineage, evidence: Evidence, *, created: str) -> Version:
     """Copy a model into the registry as its next version, or return the version that already holds it.
 
     The same model content with the same evaluation is the same version; it appears whole or not at all.
@@ -93,14 +91,11 @@ def copy_model(source: Path, target: Path) -> None:
         shutil.copyfile(file, place)
 
 
-def admit(
-    registry: Path, partial: Path, lineage: Lineage, evidence: Evidence, *, created: str
-) -> Registration:
+def admit(registry: Path, partial: Path, lineage: Lineage, evidence: Evidence, *, created: str) -> Registration:
     """Make the model in a workspace the next version, unless an intact version has the same content."""
     files = hash_files(partial / "model")
     identity = content_id(files)
-    versions = list_versions(registry)
-    for version in versions:
+    for version in _readable_versions(registry):
         same_evaluation = version.lineage.artefacts.evaluation == lineage.artefacts.evaluation
         if version.content_id == identity and same_evaluation and not verify(version):
             return Registration(version, already_registered=True)
@@ -140,6 +135,13 @@ def _folders(registry: Path) -> list[Path]:
 def list_versions(registry: Path) -> list[Version]:
     """Return all versions, oldest first. Raises `StorageError` for one whose record is damaged."""
     return [_read_version(folder) for folder in _folders(registry)]
+
+
+def _readable_versions(registry: Path) -> Iterator[Version]:
+    """Yield the versions whose records can be read: a damaged one must not keep a new one out."""
+    for folder in _folders(registry):
+        with suppress(StorageError):
+            yield _read_version(folder)
 
 
 def _read_version(folder: Path) -> Version:
@@ -196,17 +198,13 @@ def resolve(registry: Path, name: str) -> str:
     if name in names:
         return name
     if not names:
-        raise NotFoundError(
-            "no model is registered yet", path=registry, hint="dialekt run trains and registers one"
-        )
+        raise NotFoundError("no model is registered yet", path=registry, hint="dialekt run trains and registers one")
     if name == LATEST:
         return names[-1]
     if name == CHAMPION:
         return _champion(registry, names)
     near = difflib.get_close_matches(name, [*names, CHAMPION, LATEST], n=1, cutoff=0.0)[0]
-    raise NotFoundError(
-        f"there is no version {name!r}", hint=f"did you mean {near!r}? dialekt models list shows all"
-    )
+    raise NotFoundError(f"there is no version {name!r}", hint=f"did you mean {near!r}? dialekt models list shows all")
 
 
 def _champion(registry: Path, names: list[str]) -> str:
@@ -224,7 +222,7 @@ def _champion(registry: Path, names: list[str]) -> str:
 
 def find_registered(registry: Path, lineage: Lineage) -> Version | None:
     """Return the intact version of the same training and evaluation, None when there is none."""
-    for version in list_versions(registry):
+    for version in _readable_versions(registry):
         recorded, wanted = version.lineage.artefacts, lineage.artefacts
         same = (recorded.training, recorded.evaluation) == (wanted.training, wanted.evaluation)
         if same and not verify(version):
