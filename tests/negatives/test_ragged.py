@@ -1,7 +1,7 @@
 """Ragged sets: grouping, membership, following links."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialekt.negatives.ragged import Ragged
@@ -22,6 +22,7 @@ def as_sets(table: Ragged) -> Sets:
     return [set(map(int, row[row >= 0])) for row in table.padded()]
 
 
+@settings(max_examples=40, deadline=None)
 @given(SETS)
 def test_building_keeps_every_member_once(sets: Sets) -> None:
     """Sets come back as they went in, each member once."""
@@ -30,6 +31,7 @@ def test_building_keeps_every_member_once(sets: Sets) -> None:
     assert table.lengths.tolist() == [len(values) for values in sets]
 
 
+@settings(max_examples=40, deadline=None)
 @given(SETS, st.integers(-1, 12))
 def test_membership_is_that_of_python_sets(sets: Sets, value: int) -> None:
     """A value is found in exactly the rows whose set holds it; -1 in none."""
@@ -37,6 +39,7 @@ def test_membership_is_that_of_python_sets(sets: Sets, value: int) -> None:
     assert ragged(sets).contains(candidates)[:, 0].tolist() == [value in values for values in sets]
 
 
+@settings(max_examples=40, deadline=None)
 @given(SETS, SETS)
 def test_union_is_row_by_row(left: Sets, right: Sets) -> None:
     """Each row of the union holds both rows' members."""
@@ -45,6 +48,7 @@ def test_union_is_row_by_row(left: Sets, right: Sets) -> None:
     assert as_sets(first.union(second)) == [one | two for one, two in pairs]
 
 
+@settings(max_examples=40, deadline=None)
 @given(SETS, st.lists(st.sets(st.integers(0, 9), max_size=3), min_size=10, max_size=10))
 def test_following_links_replaces_members_by_their_targets(sets: Sets, links: Sets) -> None:
     """A set of keys becomes the union of what its keys stand for."""
@@ -52,6 +56,7 @@ def test_following_links_replaces_members_by_their_targets(sets: Sets, links: Se
     assert as_sets(ragged(sets).follow(ragged(links))) == expected
 
 
+@settings(max_examples=40, deadline=None)
 @given(SETS, st.data())
 def test_block_is_a_slice_of_the_rows(sets: Sets, data: st.DataObject) -> None:
     """A block holds the sets of its rows."""

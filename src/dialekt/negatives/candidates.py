@@ -117,8 +117,6 @@ def unite(hits: Sequence[Hits]) -> Candidates:
         np.take_along_axis(values, order, axis=1) for values in (documents, ranks, retrievers, scores)
     )
     same = documents[:, 1:] == documents[:, :-1]  # a cell holds the same document as the cell left of it
-    for _ in hits[1:]:  # the known score of a document moves to its first cell
-        scores[:, :-1] = np.where(same, np.fmax(scores[:, :-1], scores[:, 1:]), scores[:, :-1])
     first = np.ones(documents.shape, dtype=np.bool_)
     first[:, 1:] = ~same
     several = np.zeros(documents.shape, dtype=np.bool_)

@@ -67,8 +67,7 @@ def margin_thresholds(positive_scores: NDArray[np.float64], margin: float) -> ND
 
 
 def _near_duplicate(case: Case) -> Mask:
-    clusters = case.queries.positive_clusters
-    return case.inside(clusters, case.look_up(case.documents.clusters)) | case.judged_in(clusters)
+    return case.inside(case.queries.positive_clusters, case.look_up(case.documents.clusters)) & ~case.given
 
 
 def _above_margin(case: Case) -> Mask:
@@ -91,7 +90,7 @@ TESTS: Mapping[Rule, Callable[[Case], Mask]] = {
     Rule.POSITIVE: lambda case: case.judged_in(case.queries.positives),
     Rule.JUDGED: lambda case: case.judged_in(case.queries.partial),
     Rule.SAME_DOCUMENT: lambda case: case.inside(case.queries.positive_documents, case.parents) & ~case.given,
-    Rule.NEAR_DUPLICATE: lambda case: _near_duplicate(case) & ~case.given,
+    Rule.NEAR_DUPLICATE: _near_duplicate,
     Rule.HELD_OUT: _held_out,
     Rule.RANK_WINDOW: lambda case: (case.candidates.ranks < case.rank_from) & ~case.given,
     Rule.ABOVE_MARGIN: _above_margin,

@@ -36,7 +36,7 @@ class DocumentTable:
     clusters: Integers  # (documents,) code that near-duplicates share; the row itself when there are none
     held_out: NDArray[np.bool_]  # (documents,)
     categories: Integers | None  # (documents,) category of each document, -1 without one; None: not asked for
-    links: Ragged  # code → near-duplicate clusters of its rows, but for a row that is alone in its own
+    links: Ragged  # code → near-duplicate clusters of its rows, those of one member left out
     members: Ragged  # code → rows: a row's own, a parent's chunks
 
 
@@ -48,7 +48,7 @@ class QueryTable:
     trained: Ragged  # rows of the documents the query is trained towards: at least one each
     positives: Ragged  # codes judged positive
     positive_documents: Ragged  # codes of the positives' parents
-    positive_clusters: Ragged  # codes of near-duplicate clusters with a positive in them
+    positive_clusters: Ragged  # near-duplicate clusters with a positive, or a chunk of one, in them
     positive_categories: Ragged  # categories of the trained documents; empty when not asked for
     partial: Ragged  # codes judged above 0 and below a positive's grade
     rejected: Ragged  # codes judged 0 or less
@@ -90,7 +90,7 @@ def document_table(
     barred = np.zeros(len(codes), dtype=np.bool_)
     barred[[codes[item.document_id] for item in held_out if item.document_id in codes]] = True
     own_and_parent = np.concatenate([rows, parents])  # (2 * documents,)
-    shared = (np.bincount(clusters, minlength=len(codes))[clusters] > 1) | (clusters != rows)
+    shared = np.bincount(clusters)[clusters] > 1
     return DocumentTable(
         ids=[document.id for document in documents],
         parents=parents,
@@ -149,13 +149,12 @@ def query_table(
 
     trained = group(pairs)
     positives = trained.union(group(qrel for qrel in qrels if qrel.grade >= minimum_grade))
-    above = _parents_of(positives, documents)
     return QueryTable(
         ids=ids,
         trained=trained,
         positives=positives,
-        positive_documents=above,
-        positive_clusters=positives.union(above).union(positives.follow(documents.links)),
+        positive_documents=_parents_of(positives, documents),
+        positive_clusters=positives.follow(documents.links),
         positive_categories=_categories_of(trained, documents),
         partial=group(qrel for qrel in qrels if 0 < qrel.grade < minimum_grade),
         rejected=group(qrel for qrel in qrels if qrel.grade <= 0),
