@@ -33,7 +33,7 @@ def root(
 ) -> None:
     """Teach an embedding model the dialect of your documents, and prove the gain on held-out queries."""
     if version:
-        from importlib.metadata import version as version_of
+        from dialekt import __version__
 
-        typer.echo(f"dialekt {version_of('dialekt')}")
+        typer.echo(f"dialekt {__version__}")
         raise typer.Exit

@@ -16,11 +16,16 @@ if TYPE_CHECKING:
 QUESTIONS = 3
 TEXT_CHARACTERS = 66
 MARKER = ".dialekt-demo"
+SETTINGS = {
+    "project.name": "Python docstrings",
+    "corpus.path": "docstrings",
+    "training.time_limit_minutes": 4.0,
+}
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the demo project is made.")] = Path("demo-project"),
-    limit: Annotated[int | None, typer.Option("--limit", min=100, help="Use at most this many docstrings.")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=100, help="Use at most this many docstrings.")] = 7_000,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove an earlier demo in that folder first.")] = False,
     settings: SetOption = None,
     as_json: JsonOption = False,
@@ -42,7 +47,7 @@ def demo(
     screen.finish(finished.answer() | {"questions": [_answer(item) for item in answers]})
 
 
-def _prepare(screen: Screen, home: Path, *, limit: int | None, fresh: bool) -> None:
+def _prepare(screen: Screen, home: Path, *, limit: int, fresh: bool) -> None:
     """Write the demo's project, unless it is there from before; never touch a folder that is no demo."""
     from dialekt.config import CONFIG_NAME
     from dialekt.errors import UsageError
@@ -59,7 +64,7 @@ def _prepare(screen: Screen, home: Path, *, limit: int | None, fresh: bool) -> N
     _write_project(screen, home, limit=limit)
 
 
-def _write_project(screen: Screen, home: Path, *, limit: int | None) -> None:
+def _write_project(screen: Screen, home: Path, *, limit: int) -> None:
     from dialekt.cli.template import render
     from dialekt.config import CONFIG_NAME
     from dialekt.corpus.docstrings import write_docstring_project
@@ -69,13 +74,15 @@ def _write_project(screen: Screen, home: Path, *, limit: int | None) -> None:
         home.mkdir(parents=True, exist_ok=True)
     write_atomic(home / MARKER, "unfinished")
     screen.messages.print("reading the docstrings of the installed Python libraries …")
-    write_docstring_project(home / "docstrings", limit=limit)
-    write_atomic(home / CONFIG_NAME, render({"project.name": "Python docstrings", "corpus.path": "docstrings"}))
+    facts = write_docstring_project(home / "docstrings", limit=limit)
+    libraries = ", ".join(sorted(facts.libraries))
+    screen.messages.print(f"{facts.pairs:,} docstrings of {libraries}", style="dim")
+    write_atomic(home / CONFIG_NAME, render(SETTINGS))
     write_atomic(home / MARKER, _marker(limit))
 
 
-def _marker(limit: int | None) -> str:
-    return f"dialekt demo of {limit or 'all'} docstrings\n"
+def _marker(limit: int) -> str:
+    return f"dialekt demo of {limit:,} docstrings\n"
 
 
 def chosen_answers(walk: "Walk") -> "list[Answers]":

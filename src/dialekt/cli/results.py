@@ -1,5 +1,6 @@
 """The result table: systems by metrics with intervals, the paired comparison, what to deploy, what to type next."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dialekt.cli.screen import Screen
@@ -32,8 +33,8 @@ def show_results(screen: Screen, walk: "Walk") -> None:
     registered = by_stage.get(StageName.REGISTRY)
     version = str(registered.facts["version"]) if registered else ""
     if report := by_stage.get(StageName.REPORT):
-        screen.results.print(f"Report: {report.facts['html']}", soft_wrap=True)
-    screen.results.print(f"Next: {next_command(facts, version)}")
+        screen.results.print(f"Report: {_from_here(walk.project.folder / report.facts['html'])}", soft_wrap=True)
+    screen.results.print(f"Next: {next_command(facts, version)}{_named(walk.project.folder)}", soft_wrap=True)
 
 
 def show_table(screen: Screen, facts: "EvaluationFacts") -> None:
@@ -70,7 +71,18 @@ def next_command(facts: "EvaluationFacts", version: str) -> str:
         return f"dialekt models promote {version}"
     if not version:
         return "dialekt run"
-    return "more judged queries, or other settings: dialekt run --set training.epochs=3"
+    return f"dialekt models show {version}"
+
+
+def _from_here(path: Path) -> str:
+    """Write a path as one would type it in the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _named(project: Path) -> str:
+    """Return the option that names the project, where the working directory does not lie in it."""
+    return "" if Path.cwd().is_relative_to(project) else f" --project {_from_here(project)}"
 
 
 def _systems_table(facts: "EvaluationFacts") -> "Table":

@@ -71,7 +71,9 @@ def _evaluation(facts: Facts) -> str:
 
 
 def _registry(facts: Facts) -> str:
-    return f"{facts['version']}"
+    if facts["promotable"]:
+        return f"{facts['version']}, ready to be promoted"
+    return f"{facts['version']}, not promotable: {facts['promotable_reason']}"
 
 
 def _report(facts: Facts) -> str:

@@ -14,7 +14,7 @@ HEADER = """\
 """
 
 
-def render(chosen: Mapping[str, str]) -> str:
+def render(chosen: Mapping[str, object]) -> str:
     """Return the text of a dialekt.toml in which the chosen settings (`section.key` → value) are active."""
     from dialekt.config import Config, Section
 
@@ -30,7 +30,7 @@ def render(chosen: Mapping[str, str]) -> str:
     return "\n".join(parts)
 
 
-def _setting_lines(key: str, setting: "FieldInfo", chosen: str | None) -> Iterator[str]:
+def _setting_lines(key: str, setting: "FieldInfo", chosen: object) -> Iterator[str]:
     notes = [setting.description or "", _choices(setting.annotation)]
     if note := "; ".join(filter(None, notes)):
         yield f"# {note}"

@@ -1,5 +1,6 @@
 """Drawing the journey while it walks: a progress bar on a terminal, a plain line every few seconds elsewhere."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ SECONDS_BETWEEN_LINES = 10.0
 @contextmanager
 def watch(screen: Screen) -> Iterator[Observer]:
     """Give the observer that suits the screen, and tidy up the terminal when the walk ends, however it ends."""
+    os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars would write across ours
     console = screen.messages
     if not console.is_terminal or screen.quiet:
         yield PlainObserver(console)

@@ -13,6 +13,7 @@ from pathlib import Path
 from platform import python_version
 from typing import Any
 
+from dialekt import __version__
 from dialekt.errors import DialektError, StorageError
 from dialekt.flow.facts import plain
 from dialekt.flow.records import StageName
@@ -30,7 +31,7 @@ from dialekt.store.manifest import (
 
 KEY_DIGITS = 16
 LITTLE_SPACE_BYTES = 1 << 20
-LIBRARIES = ("dialekt", "torch", "transformers", "sentence-transformers", "numpy", "pyarrow", "bm25s", "ir-measures")
+LIBRARIES = ("torch", "transformers", "sentence-transformers", "numpy", "pyarrow", "bm25s", "ir-measures")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class ArtefactStore:
         folder = self.folder(recipe)
         resumable = _partial(folder).is_dir()
         if not folder.is_dir():
-            reason = "resumed after it was stopped" if resumable else self._explain(recipe)
+            reason = "goes on where it was stopped" if resumable else self._explain(recipe)
             return Lookup(None, reason, resumable)
         try:
             manifest = read_manifest(folder)
@@ -195,7 +196,7 @@ def _manifest(recipe: Recipe, folder: Path, facts: object, *, seconds: float, se
 
 
 def _library_versions() -> dict[str, str]:
-    versions = {"python": python_version()}
+    versions = {"python": python_version(), "dialekt": __version__}
     for name in LIBRARIES:
         try:
             versions[name] = version(name)

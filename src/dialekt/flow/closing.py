@@ -3,10 +3,10 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dialekt import __version__
 from dialekt.errors import NotFoundError, StorageError
 from dialekt.flow.answers import AnswerSources, Found, read_answers
 from dialekt.flow.artefacts import Artefact
@@ -25,19 +25,24 @@ PAGES = ("report.html", "report.md")
 BEFORE_REGISTRY = tuple(name for name in StageName if name not in {StageName.REGISTRY, StageName.REPORT})
 
 
-def register_model(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:  # noqa: ARG001 - every stage has this shape
+def register_model(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Tuned model and evidence → an immutable version in the registry."""
-    from dialekt.registry.versions import register
+    from dialekt.models.contract import read_contract
+    from dialekt.registry.stage import RegistryInputs
+    from dialekt.registry.stage import register_model as register
 
-    registered = register(
-        workbench.config.registry.path,
-        workbench.tuned_model,
-        lineage_of(workbench),
-        evidence_of(workbench),
-        created=_now(),
+    inputs = RegistryInputs(
+        model=workbench.tuned_model,
+        contract=read_contract(workbench.tuned_model),
+        lineage=lineage_of(workbench),
+        evidence=evidence_of(workbench),
+        title=workbench.config.project.name,
+        trust_remote_code=workbench.config.model.trust_remote_code,
     )
-    write_atomic(out / "version.json", json.dumps({"version": registered.name, "content_id": registered.content_id}))
-    return {"version": registered.name, "content_id": registered.content_id}
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    facts = register(workbench.config.registry, inputs, created=created, progress=progress)
+    write_atomic(out / "version.json", json.dumps({"version": facts.version, "content_id": facts.content_id}))
+    return facts
 
 
 def lineage_of(workbench: Workbench) -> "Lineage":
@@ -57,7 +62,7 @@ def lineage_of(workbench: Workbench) -> "Lineage":
             evaluation=ids[StageName.EVALUATION],
         ),
         config=workbench.config.model_dump(mode="json"),
-        code_version=package_version("dialekt"),
+        code_version=__version__,
         libraries=workbench.artefacts[StageName.TRAINING].manifest.libraries,
         seed=workbench.config.project.seed,
         recipe=_recipe(workbench),
@@ -195,7 +200,3 @@ def place_pages(workbench: Workbench, artefact: Artefact) -> None:
             target, content = workbench.project.report / name, (artefact.folder / name).read_bytes()
             if not target.is_file() or target.read_bytes() != content:
                 write_atomic(target, content)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

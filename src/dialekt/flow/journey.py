@@ -40,7 +40,7 @@ def plan(project: Project, *, until: StageName = StageName.REPORT) -> tuple[Plan
     for stage in _stages_until(until):
         missing = [name for name in stage.needs if name not in workbench.artefacts]
         if missing:
-            reason = f"{', '.join(missing)} will be new"
+            reason = f"{' and '.join(missing[:2])}{' and more' if len(missing) > 2 else ''} will be new"
             planned.append(PlannedStage(stage.name, Action.RUN, reason, key=None))
             continue
         recipe = stage.recipe(workbench)

@@ -210,7 +210,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.TRAINING,
-        "dialekt.training.stage",
+        "dialekt.training.records",
         teaching.train,
         settings=_settings(
             _section("training"),
@@ -256,7 +256,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         StageName.REGISTRY,
-        "dialekt.flow.closing",
+        "dialekt.registry.records",
         closing.register_model,
         settings=_settings(),
         needs={StageName.TRAINING: ALL, StageName.EVALUATION: ALL},

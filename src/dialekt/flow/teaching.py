@@ -34,7 +34,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         dev_inputs, max_queries=config.evaluation.max_dev_queries, max_documents=MAX_DEV_DOCUMENTS, progress=progress
     )
 
-    def score_dev(encode: EncodeFunction) -> float:
+    def score_dev(encode: "EncodeFunction") -> float:
         queries, documents = encode(dev_set.query_texts, Role.QUERY), encode(dev_set.document_texts, Role.DOCUMENT)
         return dev.score_dev(dev_set, queries, documents)
 

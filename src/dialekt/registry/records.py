@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+STAGE_VERSION = 1  # here and not in stage.py, so that skipping a finished registration does not load torch
 GAIN_METRIC = "NDCG@10"
 TUNED = "tuned"
 

@@ -10,12 +10,13 @@ from dialekt.models.export import ExportFacts, export_model, servers_can_load
 from dialekt.models.parity import check_parity
 from dialekt.registry.aliases import judge_version
 from dialekt.registry.card import CardFacts, write_card
-from dialekt.registry.records import Evidence, Lineage, Parity
+from dialekt.registry.records import STAGE_VERSION, Evidence, Lineage, Parity
 from dialekt.registry.versions import Registration, admit, content_id, find_registered, workspace
 from dialekt.store.manifest import hash_files
 from dialekt.types import Progress, ReportProgress, no_progress
 
-STAGE_VERSION = 1
+__all__ = ["STAGE_VERSION", "RegistryFacts", "RegistryInputs", "register_model"]
+
 _STEPS = ("export the model", "compare its vectors", "write its card", "register it")
 
 

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from dialekt.config import ModelConfig
 from dialekt.types import HardNegative, Role
 
+STAGE_VERSION = 1  # here and not in stage.py, so that skipping a finished training does not load torch
+
 EncodeFunction = Callable[[Sequence[str], Role], NDArray[np.float32]]
 """Texts and their role → L2-normalised vectors of shape (texts, dimension)."""
 

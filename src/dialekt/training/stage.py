@@ -21,11 +21,12 @@ from dialekt.training.derive import Machine, Recipe, derive_recipe
 from dialekt.training.examples import Examples, build_examples
 from dialekt.training.fit import Fit, FitResult, fit, last_checkpoint
 from dialekt.training.interpolation import choose_mixture
-from dialekt.training.records import Derived, Mixture, TrainingFacts, TrainingInputs
+from dialekt.training.records import STAGE_VERSION, Derived, Mixture, TrainingFacts, TrainingInputs
 from dialekt.training.trainer import ExampleSource, PlannedSteps, RankingStep, disable_dropout, seconds_per_step
 from dialekt.types import Document, HardNegative, Pair, Progress, Query, ReportProgress, no_progress
 
-STAGE_VERSION = 1
+__all__ = ["STAGE_VERSION", "run"]
+
 FEW_STEPS = 20
 
 
