@@ -63,41 +63,48 @@ class World:
 
 
 def topic_of(text: str) -> int:
-    """Return the number in a text's second word: "topic7" → 7."""
+    """Return the number in a text's second word: 7 for "which topic7" and for "about 7 word7"."""
     return int(text.split()[1].removeprefix("topic"))
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float32]:
     """Scale rows to length 1."""
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    lengths: NDArray[np.float64] = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / lengths).astype(np.float32)
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
-    """Forty topics with three documents each; one query per topic: 16 for training, 12 dev, 12 test.
+    """Forty topics with three documents each, one query per topic: 12 test, 12 dev and 16 for training.
 
-    Every third query shares no rare word with its documents, so BM25 misses it. Document "t/2" of each topic has two
-    chunks.
+    Documents 0 and 2 of its topic answer a query; document 2 has two chunks. The queries of every third topic share
+    no word with their documents, so that BM25 finds nothing for them.
     """
-    documents = []
-    for topic in range(TOPICS):
-        for number in range(2):
-            text = f"about topic{topic} word{topic} fact{number} of the rotor"
-            documents.append(Document(f"{topic}/{number}", text, parent_id=f"{topic}/{number}"))
-        for chunk in range(2):
-            text = f"long topic{topic} chunk{chunk} of the stator"
-            documents.append(Document(f"{topic}/2#{chunk}", text, parent_id=f"{topic}/2"))
-    splits = [Split.TRAIN] * 16 + [Split.DEV] * 12 + [Split.TEST] * 12
+    splits = [Split.TEST] * 12 + [Split.DEV] * 12 + [Split.TRAIN] * 16
+    documents = [document for topic in range(TOPICS) for document in documents_of(topic)]
     queries = [
-        Query(f"q{topic}", f"what topic{topic if topic % 3 else TOPICS - 1} is" if topic % 3 else f"what topic{topic}", split)
+        Query(f"q{topic}", f"which topic{topic}" if topic % 3 == 0 else f"which topic{topic} word{topic}", split)
         for topic, split in enumerate(splits)
     ]
     qrels = [Qrel(f"q{topic}", f"{topic}/{number}") for topic in range(TOPICS) for number in (0, 2)]
-    pairs = [Pair(f"q{topic}", f"{topic}/0") for topic in range(16)]
+    trained = range(24, TOPICS)
+    pairs = [Pair(f"q{topic}", f"{topic}/0") for topic in trained]
     negatives = [
-        HardNegative(f"q{topic}", f"{(topic + 1) % 16}/1", 1, 0.5, 0.9, Retriever.DENSE) for topic in range(16)
+        HardNegative(f"q{topic}", f"{topic}/1", rank=1, score=0.5, positive_score=0.9, retriever=Retriever.DENSE)
+        for topic in trained
     ]
-    documents = [replace(document, duplicate_of=document.id) for document in documents]
-    return World(
-        tmp_path, tuple(documents), tuple(queries), tuple(qrels), tuple(pairs), tuple(negatives)
-    ).write()
+    records = (documents, queries, qrels, pairs, negatives)
+    return World(tmp_path, *map(tuple, records)).write()  # type: ignore[arg-type]
+
+
+def documents_of(topic: int) -> list[Document]:
+    """Return the four units of a topic: two documents, and one document in two chunks."""
+    whole = [
+        Document(f"{topic}/{number}", f"about {topic} word{topic} fact{number} rotor", parent_id=f"{topic}/{number}")
+        for number in range(2)
+    ]
+    chunks = [
+        Document(f"{topic}/2#{chunk}", f"about {topic} word{topic} chunk{chunk} stator", parent_id=f"{topic}/2")
+        for chunk in range(2)
+    ]
+    return [replace(document, duplicate_of=document.id) for document in (*whole, *chunks)]

@@ -3,9 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialekt.evaluation.records import METRICS, Comparison, EvaluationFacts, Fusion, FusionMethod, Interval, SystemResult
+from dialekt.evaluation.records import (
+    METRICS,
+    Comparison,
+    EvaluationFacts,
+    Fusion,
+    FusionMethod,
+    Interval,
+    SystemResult,
+)
 
-_LABELS = {"bm25": "BM25", "base": "base", "tuned": "tuned", "hybrid_base": "BM25 + base", "hybrid_tuned": "BM25 + tuned"}
+_LABELS = {
+    "bm25": "BM25",
+    "base": "Base model",
+    "hybrid_base": "Hybrid (BM25 + base)",
+    "tuned": "Tuned model",
+    "hybrid_tuned": "Hybrid (BM25 + tuned)",
+}
 _ORDER = ("bm25", "base", "hybrid_base", "tuned", "hybrid_tuned")
 _DASH = "–"
 
@@ -62,7 +76,7 @@ def comparison_rows(facts: EvaluationFacts, *, metrics: Sequence[str] = METRICS)
 
 
 def label(system: str) -> str:
-    """Return how a system is called in tables: "hybrid_tuned" → "BM25 + tuned", "tuned@128" → "tuned"."""
+    """Return how a system is called in tables: "hybrid_tuned" → "Hybrid (BM25 + tuned)"."""
     name = system.partition("@")[0]
     return _LABELS.get(name, name)
 
@@ -77,8 +91,10 @@ def describe_fusion(fusion: Fusion) -> str:
             return f"convex combination of scores, {share}"
 
 
-def _rows(facts: EvaluationFacts, results: Sequence[SystemResult], metrics: Sequence[str]) -> tuple[TableRow, ...]:
-    highest = {metric: max(result.metrics[metric].value for result in results) for metric in metrics} if results else {}
+def _rows(
+    facts: EvaluationFacts, results: Sequence[SystemResult], metrics: Sequence[str]
+) -> tuple[TableRow, ...]:
+    highest = {metric: max((result.metrics[metric].value for result in results), default=0.0) for metric in metrics}
     return tuple(
         TableRow(
             system=result.system,
