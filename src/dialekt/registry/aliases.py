@@ -6,8 +6,7 @@ from dialekt.errors import GateError, NotFoundError, StorageError
 from dialekt.registry.champion import Aliases, append, read_aliases
 from dialekt.registry.gate import Verdict, judge
 from dialekt.registry.records import Promotion, PromotionKind, Version
-from dialekt.registry.versions import LOCK_TIMEOUT_SECONDS, load_version
-from dialekt.store.lock import exclusive
+from dialekt.registry.versions import hold, load_version
 
 
 def promote(
@@ -18,7 +17,7 @@ def promote(
     Promoting the champion again changes nothing and returns the last entry of the log. Raises `GateError`
     with all reasons, `NotFoundError` for an unknown version.
     """
-    with exclusive(registry, timeout_seconds=LOCK_TIMEOUT_SECONDS):
+    with hold(registry):
         candidate = load_version(registry, version, check_files=False)
         aliases = read_aliases(registry)
         if aliases.champion == candidate.name:
@@ -44,7 +43,7 @@ def rollback(registry: Path, *, now: str) -> Promotion:
 
     Raises `NotFoundError` when there is none, and `StorageError` when its files are not intact.
     """
-    with exclusive(registry, timeout_seconds=LOCK_TIMEOUT_SECONDS):
+    with hold(registry):
         *_, previous, present = ("", "", *read_aliases(registry).promoted())
         if not previous:
             when = f"before {present!r}" if present else "yet"

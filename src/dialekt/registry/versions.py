@@ -65,9 +65,16 @@ def register(registry: Path, model_folder: Path, lineage: Lineage, evidence: Evi
 
 
 @contextmanager
+def hold(registry: Path) -> Iterator[None]:
+    """Hold the registry's lock, waiting for a command that is about to end."""
+    with disk_errors(registry), exclusive(registry, timeout_seconds=LOCK_TIMEOUT_SECONDS):
+        yield
+
+
+@contextmanager
 def workspace(registry: Path) -> Iterator[Path]:
     """Hold the registry's lock and give an empty folder to build a version in; sweep up after kills."""
-    with disk_errors(registry), exclusive(registry, timeout_seconds=LOCK_TIMEOUT_SECONDS):
+    with hold(registry):
         models = registry / "models"
         models.mkdir(exist_ok=True)
         for leftover in models.glob(f".*{PARTIAL_SUFFIX}"):

@@ -14,7 +14,7 @@ PARTIAL_SUFFIX = ".partial"
 
 @contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
-    """Translate a full disk or a forbidden folder into an error that says what to do."""
+    """Translate a full disk, a forbidden folder or a file in a folder's place into an error that says what to do."""
     try:
         yield
     except OSError as error:
@@ -25,6 +25,12 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
             raise StorageError(
                 f"cannot be written: {error.strerror}", path=path, hint="check the folder's owner and permissions"
+            ) from error
+        if error.errno in {errno.EEXIST, errno.ENOTDIR}:
+            raise StorageError(
+                "a file is where a folder belongs",
+                path=error.filename or path,
+                hint="move it, or choose another folder",
             ) from error
         raise
 
