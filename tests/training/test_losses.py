@@ -16,7 +16,9 @@ def vectors() -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(6, 16, generator=generator), torch.randn(9, 16, generator=generator)
 
 
-def test_equals_the_reference_with_hard_negatives(tiny_model: object, vectors: tuple[torch.Tensor, torch.Tensor]) -> None:
+def test_equals_the_reference_with_hard_negatives(
+    tiny_model: object, vectors: tuple[torch.Tensor, torch.Tensor]
+) -> None:
     """Without a mask it is sentence-transformers' MultipleNegativesRankingLoss with scale 1/temperature."""
     queries, documents = vectors
     library = MultipleNegativesRankingLoss(SentenceTransformer(str(tiny_model), device="cpu"), scale=20.0)
