@@ -17,7 +17,7 @@ from dialekt.config import ModelConfig
 from dialekt.errors import ModelError, StorageError
 from dialekt.models.contract import EncodingContract, read_contract, write_contract
 from dialekt.models.folders import read_json, read_modules
-from dialekt.models.loading import apply_contract, load_model
+from dialekt.models.loading import apply_contract, load_model, quiet
 from dialekt.store.atomic import disk_errors
 
 _POOLING_FLAGS = {
@@ -79,7 +79,7 @@ def export_model(
 
 def _save(model: SentenceTransformer, out: Path) -> None:
     try:
-        with disk_errors(out):
+        with disk_errors(out), quiet():
             model.save_pretrained(str(out), create_model_card=False, safe_serialization=True)
     except SafetensorError as error:
         raise StorageError(
@@ -114,7 +114,7 @@ def _share_transformer(folder: Path, contract: EncodingContract) -> None:
     config = read_json(folder / "config.json")
     config["matryoshka_dimensions"] = list(contract.matryoshka_dimensions)
     config["is_matryoshka"] = len(contract.matryoshka_dimensions) > 1
-    _write_json(folder / "config.json", config)
+    _write_json(folder / "config.json", dict(sorted(config.items())))
 
 
 def _share_tokenizer(folder: Path, contract: EncodingContract) -> None:

@@ -67,7 +67,7 @@ def apply_contract(model: SentenceTransformer, contract: EncodingContract) -> No
 def _load_folder(folder: Path, config: ModelConfig) -> SentenceTransformer:
     options: dict[str, Any] = {"use_safetensors": True, "dtype": "float32"}
     try:
-        with _quiet():
+        with quiet():
             return SentenceTransformer(
                 str(folder),
                 device=choose_device(config.device),
@@ -77,9 +77,7 @@ def _load_folder(folder: Path, config: ModelConfig) -> SentenceTransformer:
             )
     except _LOAD_ERRORS as error:
         first_line = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ModelError(
-            f"the model cannot be loaded: {first_line}", path=folder, hint=_hint(first_line)
-        ) from error
+        raise ModelError(f"the model cannot be loaded: {first_line}", path=folder, hint=_hint(first_line)) from error
 
 
 def _hint(message: str) -> str:
@@ -105,7 +103,7 @@ def _set_pooling(model: SentenceTransformer, pooling: str) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the library's progress bars off the screen while weights load; ours is the only one."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()

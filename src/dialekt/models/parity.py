@@ -12,7 +12,7 @@ from sentence_transformers import SentenceTransformer
 from dialekt.config import ModelConfig
 from dialekt.errors import DialektError
 from dialekt.models.contract import EncodingContract, read_contract
-from dialekt.models.loading import apply_contract, load_model
+from dialekt.models.loading import apply_contract, load_model, quiet
 
 MIN_COSINE = 0.99999
 NEUTRAL_SENTENCES = (
@@ -81,9 +81,7 @@ def _no_parity(texts: Sequence[str], *, fault: str) -> ParityFacts:
     return ParityFacts(len(texts), min_cosine=-1.0, max_abs_difference=2.0, passed=False, fault=fault)
 
 
-def _compare(
-    expected: NDArray[np.float32], found: NDArray[np.float32], *, dimensions: Sequence[int]
-) -> ParityFacts:
+def _compare(expected: NDArray[np.float32], found: NDArray[np.float32], *, dimensions: Sequence[int]) -> ParityFacts:
     """Compare two sets of vectors, each (2 * texts, dimension); NaN anywhere is a failure."""
     min_cosine, max_abs_difference = 1.0, 0.0
     for dimension in dimensions:
@@ -92,9 +90,7 @@ def _compare(
         max_abs_difference = float(np.maximum(max_abs_difference, np.abs(left - right).max()))
     texts = len(expected) // 2
     if np.isnan(min_cosine):
-        return ParityFacts(
-            texts, min_cosine=-1.0, max_abs_difference=2.0, passed=False, fault="a vector is NaN"
-        )
+        return ParityFacts(texts, min_cosine=-1.0, max_abs_difference=2.0, passed=False, fault="a vector is NaN")
     return ParityFacts(texts, min_cosine, max_abs_difference, passed=min_cosine >= MIN_COSINE)
 
 
@@ -110,9 +106,9 @@ def _expected_vectors(
 
 def _stranger_vectors(folder: Path, texts: Sequence[str], *, config: ModelConfig) -> NDArray[np.float32]:
     """Return the vectors that plain sentence-transformers makes from a folder, (2 * texts, dimension)."""
-    model = SentenceTransformer(
-        str(folder), device="cpu", local_files_only=True, trust_remote_code=config.trust_remote_code
-    )
+    trusted = config.trust_remote_code
+    with quiet():
+        model = SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=trusted)
     prompts = (model.prompts["query"] or "", model.prompts["document"] or "")
     return np.concatenate([_encode(model, texts, prompt=prompt) for prompt in prompts])
 
