@@ -23,7 +23,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """The chunks of every judged document; of documents with several: how many chunks, and how many have a word."""
+    """The chunks of every judged document that may be trained on.
+
+    `total` and `frequency` count the chunks of documents with several: all of them, and those that have a word.
+    """
 
     of_document: Mapping[str, Sequence[Chunk]]
     total: int
@@ -46,9 +49,18 @@ class Chunks:
         return math.log1p((self.total - count + 0.5) / (count + 0.5))
 
 
-def read_chunks(path: Path, document_ids: Collection[str]) -> Chunks:
-    """Read the chunks of the given documents; texts are read only if some of them have several chunks."""
-    keys = [key for key in read_records(path, DocumentKeys) if (key.parent_id or key.id) in document_ids]
+def read_chunks(path: Path, document_ids: Collection[str], held_out: Collection[str] = ()) -> Chunks:
+    """Read the chunks of the given documents; texts are read only if some of them have several chunks.
+
+    A chunk with the text of a chunk of a held-out document is left out.
+    """
+    corpus = read_records(path, DocumentKeys)
+    barred = {key.duplicate_of or key.id for key in corpus if (key.parent_id or key.id) in held_out}
+    keys = [
+        key
+        for key in corpus
+        if (key.parent_id or key.id) in document_ids and (key.duplicate_of or key.id) not in barred
+    ]
     sizes = Counter(key.parent_id or key.id for key in keys)
     several = {document_id for document_id, size in sizes.items() if size > 1}
     tokens = _read_tokens(path, several) if several else {}

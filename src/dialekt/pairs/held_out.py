@@ -1,11 +1,13 @@
 """Documents that training must not see, because only held-out queries have them as answers."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from dialekt.pairs.records import DocumentKeys
-from dialekt.pairs.similarity import Groups
+from dialekt.pairs.similarity import Groups, join_similar_sets
 from dialekt.types import Qrel, Query, Split
+
+TWIN_SIMILARITY = 0.5
 
 
 def held_out_documents(
@@ -37,19 +39,12 @@ def held_out_documents(
 def group_documents(keys: Sequence[DocumentKeys]) -> dict[str, str]:
     """Return the near-duplicate group of every whole document (parent id).
 
-    Two documents are twins when at least half of the chunks of one are near-duplicates of chunks of the other; a
-    shared boilerplate chunk alone does not make them so.
+    Documents are twins when, near-duplicate chunks counted as one, they share at least half of all the chunks that
+    either has; a shared boilerplate chunk alone does not make them so.
     """
-    parent_of = {key.id: key.parent_id or key.id for key in keys}
-    chunks = Counter(parent_of.values())
-    shared: defaultdict[tuple[str, str], int] = defaultdict(int)
+    chunks: defaultdict[str, set[str]] = defaultdict(set)
     for key in keys:
-        parent = parent_of[key.id]
-        original = parent_of.get(key.duplicate_of or key.id, parent)
-        if original != parent:
-            shared[parent, original] += 1
+        chunks[key.parent_id or key.id].add(key.duplicate_of or key.id)
     groups = Groups()
-    for (parent, original), count in shared.items():
-        if 2 * count >= min(chunks[parent], chunks[original]):
-            groups.join(parent, original)
+    join_similar_sets(groups, ((parent, frozenset(names)) for parent, names in chunks.items()), TWIN_SIMILARITY)
     return {parent: groups.find(parent) for parent in chunks}

@@ -54,7 +54,7 @@ def similar_pairs(token_sets: Sequence[frozenset[str]], threshold: float) -> Ite
         tokens = token_sets[index]
         least = math.ceil(threshold * len(tokens) - 1e-9)
         ranked = sorted(tokens, key=lambda token: (frequency[token], token))
-        prefix = ranked[: len(tokens) - least + 1]
+        prefix = [token for token in ranked[: len(tokens) - least + 1] if frequency[token] > 1]
         candidates = {other for token in prefix for other in index_of[token] if len(token_sets[other]) >= least}
         for other in candidates:
             if jaccard(tokens, token_sets[other]) >= threshold - 1e-9:
@@ -71,12 +71,17 @@ def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
 
 def join_near_duplicates(groups: Groups, texts: Iterable[tuple[str, str]], threshold: float) -> None:
     """Join the ids of (id, text) pairs whose texts are equal or nearly equal after normalisation."""
+    join_similar_sets(groups, ((text_id, normalised_tokens(text)) for text_id, text in texts), threshold)
+
+
+def join_similar_sets(groups: Groups, sets: Iterable[tuple[str, frozenset[str]]], threshold: float) -> None:
+    """Join the ids of (id, set) pairs whose sets have a Jaccard similarity of at least the threshold."""
     ids_of: defaultdict[frozenset[str], list[str]] = defaultdict(list)
-    for text_id, text in texts:
-        ids_of[normalised_tokens(text)].append(text_id)
+    for item_id, tokens in sets:
+        ids_of[tokens].append(item_id)
     for ids in ids_of.values():
-        for text_id in ids[1:]:
-            groups.join(ids[0], text_id)
-    token_sets = list(ids_of)
-    for one, other in similar_pairs(token_sets, threshold):
-        groups.join(ids_of[token_sets[one]][0], ids_of[token_sets[other]][0])
+        for item_id in ids[1:]:
+            groups.join(ids[0], item_id)
+    distinct = list(ids_of)
+    for one, other in similar_pairs(distinct, threshold):
+        groups.join(ids_of[distinct[one]][0], ids_of[distinct[other]][0])

@@ -250,7 +250,7 @@ def minimum_detectable_effect(
     Cohen, Statistical Power Analysis for the Behavioral Sciences, 2nd ed. 1988, ch. 2; for topic sets of retrieval
     experiments: Sakai, Topic set size design, Information Retrieval Journal 19, 2016.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri  # what scipy.stats.norm.ppf calls, in a quarter of the import time
 
-    quantiles = float(norm.ppf(1 - significance / 2)) + float(norm.ppf(power))
+    quantiles = float(ndtri(1 - significance / 2)) + float(ndtri(power))
     return quantiles * standard_deviation / math.sqrt(queries)

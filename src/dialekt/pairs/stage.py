@@ -8,7 +8,7 @@ from pathlib import Path
 from dialekt.config import PairsConfig
 from dialekt.errors import InputError
 from dialekt.pairs.chunks import Chunks, read_chunks
-from dialekt.pairs.records import DocumentKeys
+from dialekt.pairs.records import DocumentKeys, HeldOutDocument
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Pair, PairSource, Progress, Qrel, Query, ReportProgress, Split, no_progress
 
@@ -41,7 +41,12 @@ def run(config: PairsConfig, inputs: PairsInputs, out: Path, *, progress: Report
     queries = [query for query in read_records(inputs.split / "queries.parquet", Query) if query.split is Split.TRAIN]
     positives, dropped = _train_positives(config, queries, read_records(inputs.split / "qrels.parquet", Qrel))
     progress(Progress("choosing pairs", 0, len(queries)))
-    chunks = read_chunks(inputs.corpus / "documents.parquet", {qrel.document_id for qrel in _flat(positives.values())})
+    held_out = read_records(inputs.split / "held_out_documents.parquet", HeldOutDocument)
+    chunks = read_chunks(
+        inputs.corpus / "documents.parquet",
+        {qrel.document_id for qrels in positives.values() for qrel in qrels},
+        {document.document_id for document in held_out},
+    )
     inline = {key.id for key in read_records(inputs.judgments / "documents.parquet", DocumentKeys)}
     pairs: list[Pair] = []
     for query in queries:
@@ -76,7 +81,7 @@ def choose_positives(
     for qrel in sorted(qrels, key=lambda qrel: (-qrel.grade, qrel.document_id)):
         chunk = chunks.best(query.text, qrel.document_id)
         if chunk is None:
-            dropped["documents_not_in_corpus"] += 1
+            dropped["positives_with_held_out_text"] += 1
         elif chunk.duplicate_of in seen:
             dropped["near_duplicate_positives"] += 1
         elif config.max_positives_per_query is not None and len(chosen) == config.max_positives_per_query:
@@ -101,10 +106,6 @@ def _train_positives(
         else:
             dropped["judgments_below_minimum_grade"] += 1
     return positives, dropped
-
-
-def _flat(groups: Iterable[Iterable[Qrel]]) -> Iterable[Qrel]:
-    return (qrel for group in groups for qrel in group)
 
 
 def _pair(qrel: Qrel, chunk_id: str, inline: set[str]) -> Pair:
