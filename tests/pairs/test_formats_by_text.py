@@ -154,3 +154,18 @@ def test_ms_swift_messages(tmp_path: Path) -> None:
     found = read(write(tmp_path / "train.jsonl", [row]), tmp_path / "out")
     assert found.facts.format == "ms_swift"
     assert by_text(found) == ({(Q, P, 1.0, "")}, {(Q, N)})
+
+
+def test_documents_and_settings_beside_pairs_are_left_out(tmp_path: Path) -> None:
+    """In a folder with pairs, documents and a settings file, only the pairs are read."""
+    write(tmp_path / "set/a.jsonl", [{"id": "d1", "title": "Help", "text": P}])
+    write(tmp_path / "set/package.json", {"name": "docs", "version": "1"})
+    write(tmp_path / "set/z.csv", f"Question,Answer\n{Q},{P}\n")
+    assert by_text(read(tmp_path / "set", tmp_path / "out")) == ({(Q, P, 1.0, "")}, set())
+
+
+def test_folder_of_documents_holds_no_pairs(tmp_path: Path) -> None:
+    """A table of documents in a folder is not mistaken for pairs of title and text."""
+    write(tmp_path / "set/a.jsonl", [{"id": "d1", "title": "Help", "text": P}])
+    with pytest.raises(InputError, match="no judgments were recognised in this folder"):
+        read(tmp_path / "set", tmp_path / "out")

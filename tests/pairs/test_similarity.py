@@ -13,7 +13,7 @@ TOKEN_SETS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(TOKEN_SETS, st.sampled_from([0.51, 0.6, 2 / 3, 0.75, 0.8, 0.9, 1.0]))
 def test_prefix_filter_finds_what_brute_force_finds(sets: list[frozenset[str]], threshold: float) -> None:
     """The indexed search is exact: it gives the pairs that comparing everything with everything gives."""
@@ -23,7 +23,7 @@ def test_prefix_filter_finds_what_brute_force_finds(sets: list[frozenset[str]], 
     assert found == expected
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.permutations(list("abcdef")), st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef"))))
 def test_group_names_do_not_depend_on_order(order: list[str], joins: list[tuple[str, str]]) -> None:
     """A group is called by its smallest member, in whatever order and direction the joins come."""

@@ -21,8 +21,12 @@ _SPLIT_WORDS = {
 
 
 def find_field(values: Mapping[str, Any], names: Sequence[str]) -> str | None:
-    """Return the first of `names` that the row has, or `None`."""
-    return next((name for name in names if name in values), None)
+    """Return the row's own spelling of the first of `names` that it has, or `None`; "Query" is "query" too."""
+    exact = next((name for name in names if name in values), None)
+    if exact is not None:
+        return exact
+    spelled = {name.lower(): name for name in values}
+    return next((spelled[name] for name in names if name in spelled), None)
 
 
 def take(values: Mapping[str, Any], names: Sequence[str], place: Place) -> Any:

@@ -15,6 +15,10 @@ QUERY_ID_NAMES = ("_id", "id", "query_id", "query-id", "qid", "question_id")
 QUERY_TEXT_NAMES = ("text", "query", "query_text", "question", "title")
 DOCUMENT_ID_NAMES = ("docid", "_id", "id", "doc_id", "document_id", "pid", "corpus_id")
 DOCUMENT_TEXT_NAMES = ("document_text", "text", "contents", "content", "passage", "body")
+_QUERY_FIELDS = (
+    *("anchor", "query", "question", "sentence1", "query_text", "query_id", "messages"),
+    *("relevant_docs", "data"),  # of LlamaIndex and NeMo
+)
 _NOT_PAIRS = (
     "corpus",
     "documents",
@@ -38,6 +42,7 @@ def row_files(path: Path) -> list[tuple[Path, str]]:
     """Return the files of rows of a source with the split of each: one file, or those of a folder and its `data/`.
 
     A single file has no split; in a folder the name says it (`train.jsonl`, `validation-00000-of-00001.parquet`).
+    Where some files of a folder speak of queries, the others (documents, settings) are left out.
     """
     if path.is_file():
         return [(path, "")]
@@ -46,20 +51,32 @@ def row_files(path: Path) -> list[tuple[Path, str]]:
         for suffix in ROW_SUFFIXES:
             found += files_named(folder, f"*{suffix}")
     names = sorted({file for file in found if not file.name.lower().startswith(_NOT_PAIRS)})
-    return [(file, split_of_name(file)) for file in names]
+    speaking = [file for file in names if speaks_of_queries(file)]
+    return [(file, split_of_name(file)) for file in speaking or names]
+
+
+def speaks_of_queries(path: Path) -> bool:
+    """Tell whether the first row has a field that is named as queries are."""
+    values = _peek(path)
+    return values is not None and find_field(values, _QUERY_FIELDS) is not None
 
 
 def first_row(path: Path) -> Mapping[str, Any]:
     """Return the first row of a file, or the whole object of a `.json` file that is one object."""
+    values = _peek(path)
+    if values is None:
+        raise InputError("has no rows", path=path, hint="point judgments.path at a file with rows")
+    return values
+
+
+def _peek(path: Path) -> Mapping[str, Any] | None:
     if bare_suffix(path) == ".json":
         return _first_object(path)
     row = next(read_rows(path), None)
-    if row is None:
-        raise InputError("has no rows", path=path, hint="point judgments.path at a file with rows")
-    return row.values
+    return None if row is None else row.values
 
 
-def _first_object(path: Path) -> Mapping[str, Any]:
+def _first_object(path: Path) -> Mapping[str, Any] | None:
     line = next((text for text, _ in read_lines(path) if text.strip()), "")
     try:
         value = json.loads(line)
@@ -67,9 +84,7 @@ def _first_object(path: Path) -> Mapping[str, Any]:
         value = read_json(path)
     if isinstance(value, list):
         value = value[0] if value else None
-    if not isinstance(value, dict):
-        raise InputError("holds no JSON object", path=path, hint="an array of objects, or one object")
-    return value
+    return value if isinstance(value, dict) else None
 
 
 def read_queries(path: Path, builder: JudgmentsBuilder, *, time_field: str) -> None:

@@ -21,7 +21,7 @@ from dialekt.pairs.formats import (
     trec,
 )
 from dialekt.pairs.formats.builder import JudgmentsBuilder, Source
-from dialekt.pairs.formats.files import first_row, row_files
+from dialekt.pairs.formats.files import first_row, row_files, speaks_of_queries
 
 
 def _never(_: object) -> bool:
@@ -63,7 +63,7 @@ def detect(path: Path) -> JudgmentsFormat:
         if (known.in_folder if path.is_dir() else known.in_file)(path):
             return name
     files = row_files(path)
-    if not files:
+    if not files or (path.is_dir() and not speaks_of_queries(files[0][0])):
         raise InputError("no judgments were recognised in this folder", path=path, hint=looked_for())
     values = first_row(files[0][0])
     for name, known in FORMATS.items():
