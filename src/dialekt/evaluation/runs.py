@@ -101,21 +101,24 @@ def write_run(path: Path, run: Run, *, system: str) -> None:
     White space and % in ids are percent-encoded, because the format separates by white space.
     """
     buffer = BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as file:
-        for line in _lines(run, system):
-            file.write(line.encode("utf-8"))
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0, compresslevel=3) as file:
+        for block in _blocks(run, system):  # written line by line it takes ten times as long
+            file.write(block.encode("utf-8"))
     write_atomic(path, buffer.getvalue())
 
 
-def _lines(run: Run, system: str) -> Iterator[str]:
+def _blocks(run: Run, system: str) -> Iterator[str]:
+    """Yield the lines of each query as one text."""
     scores = strictly_decreasing(run.scores)
     documents = [_encode(document_id) for document_id in run.document_ids]
     for row, query_id in enumerate(run.query_ids):
         query = _encode(query_id)
         ranking = zip(run.indices[row].tolist(), scores[row].tolist(), strict=True)
-        for rank, (index, score) in enumerate(ranking, start=1):
-            if index >= 0:
-                yield f"{query} Q0 {documents[index]} {rank} {score:.9g} {system}\n"
+        yield "".join(
+            f"{query} Q0 {documents[index]} {rank} {score:.9g} {system}\n"
+            for rank, (index, score) in enumerate(ranking, start=1)
+            if index >= 0
+        )
 
 
 def strictly_decreasing(scores: NDArray[np.float32]) -> NDArray[np.float32]:
