@@ -1,9 +1,12 @@
-"""The parts of a page, as values: the HTML and the Markdown template show the same blocks, so they hold the same facts."""
+"""The parts of a page, as values: both templates show the same blocks, so HTML and Markdown hold the same facts."""
 
 from dataclasses import dataclass
 from typing import ClassVar
 
 from markupsafe import Markup
+
+SLIM_COLUMNS = 4
+"""A table of up to this many columns is not stretched over the full width, which would tear its rows apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,31 @@ class Table:
     collapsed: bool = False
     kind: ClassVar[str] = "table"
 
+    @property
+    def is_slim(self) -> bool:
+        """Whether the table has so few columns that it keeps to a part of the width."""
+        return len(self.columns) <= SLIM_COLUMNS and not any(column.wide for column in self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class TablePair:
+    """Two tables of the same shape: side by side where the page is wide enough."""
+
+    tables: tuple[Table, ...]
+    kind: ClassVar[str] = "pair"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyValues:
+    """Names and values that need no rows of their own; a `code` value is shown letter by letter."""
+
+    caption: str
+    pairs: tuple[tuple[str, str], ...]
+    code: bool = False
+    collapsed: bool = False
+    note: str = ""
+    kind: ClassVar[str] = "values"
+
 
 @dataclass(frozen=True, slots=True)
 class Panel:
@@ -103,7 +131,7 @@ class Code:
     kind: ClassVar[str] = "code"
 
 
-Block = Table | Figure | Paragraph | Bullets | Code
+Block = Table | TablePair | KeyValues | Figure | Paragraph | Bullets | Code
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +155,13 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The page in one sentence, then why. `tone` is good, caution or neutral and colours the mark beside `label`."""
+    """The page in one sentence: what to do, the evidence for it; then why.
+
+    `tone` is good, caution or neutral and colours the mark beside `label`.
+    """
 
     headline: str
+    evidence: str
     reasons: tuple[str, ...]
     label: str
     tone: str
@@ -144,9 +176,3 @@ class Page:
     verdict: Verdict
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
-
-
-def key_values(caption: str, pairs: list[tuple[str, str]], *, heads: tuple[str, str], code: bool = False) -> Table:
-    """Return a table of names and values without the pairs whose value is empty."""
-    rows = tuple(Row((Cell(name), Cell(text, code=code))) for name, text in pairs if text)
-    return Table(caption, (Column(heads[0]), Column(heads[1], numeric=not code)), rows)

@@ -1,8 +1,11 @@
 """Numbers as a reader wants them: one place, so that HTML and Markdown always agree."""
 
+from datetime import UTC, datetime
+
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EN DASH}"
 ABSENT = "\N{EM DASH}"
+FIXED = "\N{NO-BREAK SPACE}"
 BYTES_PER_COMPONENT = 4  # float32
 
 SYSTEM_LABELS = {
@@ -92,14 +95,14 @@ def p_value(value: float | None) -> str:
 
 
 def p_phrase(value: float | None) -> str:
-    """Format a p-value for a sentence: `p < 0.001` or `p = 0.034`."""
+    """Format a p-value for a sentence, in one piece: `p < 0.001` or `p = 0.034`."""
     text = p_value(value)
-    return f"p {text}" if text.startswith("<") else f"p = {text}"
+    return (f"p {text}" if text.startswith("<") else f"p = {text}").replace(" ", FIXED)
 
 
 def count(value: float | None) -> str:
     """Format a count with thousands separators."""
-    return ABSENT if value is None else f"{int(value):,}"
+    return ABSENT if value is None else f"{round(value):,}"
 
 
 def percent(value: float | None, *, digits: int = 0) -> str:
@@ -108,8 +111,8 @@ def percent(value: float | None, *, digits: int = 0) -> str:
 
 
 def compact(value: float | None) -> str:
-    """Format a number of any size with up to four significant digits."""
-    return ABSENT if value is None else f"{value:.4g}".replace("-", MINUS)
+    """Format a number of any size with up to four significant digits, as it can be typed: `2e-05`."""
+    return ABSENT if value is None else f"{value:.4g}"
 
 
 def duration(seconds: float | None) -> str:
@@ -124,6 +127,19 @@ def duration(seconds: float | None) -> str:
     if hours:
         return f"{hours} h {minutes_left:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def moment(text: str) -> str:
+    """Format an ISO 8601 time as `14 June 2025, 09:41 UTC`; any other text stays as it is."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    zone = ""
+    if when.tzinfo:
+        when, zone = when.astimezone(UTC), " UTC"
+    time = f", {when:%H:%M}{zone}" if ":" in text else ""
+    return f"{when.day} {when:%B %Y}{time}"
 
 
 def storage(dimension: int) -> str:

@@ -1,5 +1,6 @@
 """The page: facts in, `report.html` and `report.md` out. Both show the same blocks."""
 
+from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -59,7 +60,7 @@ def build_page(inputs: ReportInputs) -> Page:
     ]
     return Page(
         project=inputs.project,
-        created=inputs.created,
+        created=formats.moment(inputs.created),
         verdict=judge(evaluation),
         tiles=tuple(_tiles(evaluation, facts, inputs)),
         sections=tuple(section for section in sections if section),
@@ -92,8 +93,8 @@ def _score_tiles(evaluation: EvaluationFacts) -> list[Tile]:
     tiles = []
     if own is not None:
         gain = f"{own / others - 1:+.0%}".replace("-", formats.MINUS) if others and other != best else ""
-        detail = f"{gain} on {formats.system_phrase(other)}" if gain else formats.system_label(best)
-        tiles.append(Tile(f"{NDCG}, {formats.system_phrase(best)}", formats.score(own), detail))
+        detail = f"{gain} on {formats.system_phrase(other)}" if gain else ""
+        tiles.append(Tile(f"{NDCG} of {formats.system_phrase(best)}", formats.score(own), detail))
     return [*tiles, Tile("Test queries", formats.count(evaluation.queries))]
 
 
@@ -102,7 +103,7 @@ def render_html(page: Page) -> str:
     environment = _environment()
     loader = environment.loader
     assert loader is not None
-    style = Markup(loader.get_source(environment, "style.css")[0])
+    style = Markup(loader.get_source(environment, "style.css")[0])  # noqa: S704 - our own file
     return environment.get_template("page.html").render(page=page, style=style)
 
 
@@ -111,6 +112,7 @@ def render_markdown(page: Page) -> str:
     return markdown.tidy(_environment().get_template("page.md").render(page=page))
 
 
+@cache
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("dialekt.report"),

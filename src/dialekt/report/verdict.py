@@ -1,27 +1,26 @@
 """The verdict: one sentence that says what to deploy, or that nothing is proven; then why."""
 
+import re
+from dataclasses import replace
+
 from dialekt.evaluation.records import NDCG, Comparison, EvaluationFacts
 from dialekt.report import formats
 from dialekt.report.blocks import Verdict
 
 TUNED_SYSTEMS = ("tuned", "hybrid_tuned")
+_SYSTEM_NAME = re.compile(r"\b(hybrid_tuned|hybrid_base|bm25)\b")
 
 
 def judge(evaluation: EvaluationFacts | None) -> Verdict:
     """Read the verdict off the evaluation; `None` means that it has not run."""
     if evaluation is None or not evaluation.systems:
-        return Verdict("Nothing is proven yet: no evaluation has run.", (), "No evidence", "neutral")
+        return Verdict("Nothing is proven yet: no evaluation has run", "", (), "No evidence", "neutral")
     challenger = _best_tuned(evaluation)
     if challenger is None:
         return _untuned(evaluation)
     if evaluation.recommendation.partition("@")[0] in TUNED_SYSTEMS:
         return _tuned(evaluation)
     return _kept(evaluation, challenger)
-
-
-def _best_tuned(evaluation: EvaluationFacts) -> str | None:
-    found = [name for name in TUNED_SYSTEMS if ndcg(evaluation, name) is not None]
-    return max(found, key=lambda name: ndcg(evaluation, name) or 0.0, default=None)
 
 
 def ndcg(evaluation: EvaluationFacts, system: str) -> float | None:
@@ -37,77 +36,116 @@ def reference_system(evaluation: EvaluationFacts, system: str) -> str:
     return evaluation.strongest_baseline
 
 
-def difference_text(evaluation: EvaluationFacts, comparison: Comparison | None) -> str:
-    """Spell a comparison out: ` (+0.084, 95% interval +0.071 to +0.097, p < 0.001)`."""
-    if comparison is None:
-        return ""
-    return (
-        f" ({formats.signed(comparison.difference)}, {formats.percent(evaluation.confidence)} interval "
-        f"{formats.signed_range(comparison.low, comparison.high)}, {formats.p_phrase(comparison.p_value)})"
+def paired(evaluation: EvaluationFacts, system: str, other: str) -> Comparison | None:
+    """Return system minus other on NDCG@10, turned round where it was stored as other minus system."""
+    found = evaluation.comparison(system, other)
+    mirrored = evaluation.comparison(other, system)
+    if found or not mirrored:
+        return found
+    return replace(
+        mirrored,
+        system=system,
+        against=other,
+        difference=-mirrored.difference,
+        low=-mirrored.high,
+        high=-mirrored.low,
+        wins=mirrored.losses,
+        losses=mirrored.wins,
     )
-
-
-def _against(evaluation: EvaluationFacts, system: str, other: str) -> str:
-    """Return `NDCG@10 0.588 against 0.504 for the base model (+0.084, ...)`."""
-    own, others = ndcg(evaluation, system), ndcg(evaluation, other)
-    text = f"{NDCG} {formats.score(own)}"
-    if other == system or others is None:
-        return text
-    found = difference_text(evaluation, evaluation.comparison(system, other))
-    return f"{text} against {formats.score(others)} for {formats.system_phrase(other)}{found}"
-
-
-def _is_proven(evaluation: EvaluationFacts, system: str, other: str) -> bool:
-    comparison = evaluation.comparison(system, other)
-    return comparison is not None and comparison.low > 0
 
 
 def _tuned(evaluation: EvaluationFacts) -> Verdict:
     best = evaluation.recommendation
     other = reference_system(evaluation, best)
-    evidence = _against(evaluation, best, other)
+    measured, evidence, reasons = (
+        _measured(evaluation, best, other),
+        _evidence(evaluation, best, other),
+        _reasons(evaluation, best),
+    )
     if not _is_proven(evaluation, best, other):
-        headline = f"Not proven: {formats.system_phrase(best)} leads, but chance could explain it: {evidence}."
-        return Verdict(headline, _reasons(evaluation, best), "Not proven", "caution")
+        return Verdict(
+            f"Not proven: {formats.system_phrase(best)} has {measured}", evidence, reasons, "Not proven", "caution"
+        )
+    headline = f"Deploy {formats.system_phrase(best)}: {measured}"
     strongest = evaluation.strongest_baseline
-    everywhere = strongest in {other, ""} or _is_proven(evaluation, best, strongest)
-    headline = f"Deploy {formats.system_phrase(best)}: {evidence}."
-    label = "Proven gain" if everywhere else f"Proven against {formats.system_phrase(other)} only"
-    return Verdict(headline, _reasons(evaluation, best), label, "good" if everywhere else "caution")
+    if strongest in {other, ""} or _is_proven(evaluation, best, strongest):
+        return Verdict(headline, evidence, reasons, "Proven gain", "good")
+    label = f"Proven against {formats.system_phrase(other)}, not against {formats.system_phrase(strongest)}"
+    return Verdict(headline, evidence, reasons, label, "caution")
 
 
 def _kept(evaluation: EvaluationFacts, challenger: str) -> Verdict:
     best = evaluation.recommendation
-    found = evaluation.comparison(challenger, best)
-    other = best if found else reference_system(evaluation, challenger)
-    comparison = found or evaluation.comparison(challenger, other)
+    comparison = paired(evaluation, challenger, best)
     worse = comparison is not None and comparison.high < 0
+    outcome = "worse" if worse else "not proven better"
+    own, others = ndcg(evaluation, challenger), ndcg(evaluation, best)
+    headline = (
+        f"Stay with {formats.system_phrase(best)}: {formats.system_phrase(challenger)} is {outcome}, with "
+        f"{NDCG}{formats.FIXED}{formats.score(own)} against {formats.score(others)}"
+    )
     label = "Tuning hurts here" if worse else "Not proven"
-    start = "Do not deploy the tuned model" if worse else "Tuning is not proven to help"
-    evidence = _against(evaluation, challenger, other)
-    headline = f"{start}; stay with {formats.system_phrase(best)}: {formats.system_phrase(challenger)} has {evidence}."
-    return Verdict(headline, _reasons(evaluation, best), label, "caution")
+    return Verdict(headline, _evidence(evaluation, challenger, best), _reasons(evaluation, best), label, "caution")
 
 
 def _untuned(evaluation: EvaluationFacts) -> Verdict:
     best = evaluation.recommendation
-    evidence = _against(evaluation, best, reference_system(evaluation, best))
-    headline = f"No tuned model was measured; best so far is {formats.system_phrase(best)}: {evidence}."
-    return Verdict(headline, _reasons(evaluation, best), "No tuned model", "neutral")
+    other = reference_system(evaluation, best)
+    certainty = "" if best == other or _is_proven(evaluation, best, other) else ", though not proven,"
+    headline = (
+        f"No tuned model was measured; best so far{certainty} is {formats.system_phrase(best)}: "
+        f"{_measured(evaluation, best, other)}"
+    )
+    return Verdict(
+        headline, _evidence(evaluation, best, other), _reasons(evaluation, best), "No tuned model", "neutral"
+    )
+
+
+def _best_tuned(evaluation: EvaluationFacts) -> str | None:
+    found = [name for name in TUNED_SYSTEMS if ndcg(evaluation, name) is not None]
+    return max(found, key=lambda name: ndcg(evaluation, name) or 0.0, default=None)
+
+
+def _measured(evaluation: EvaluationFacts, system: str, other: str) -> str:
+    """Return `NDCG@10 0.588 against 0.504 for the base model`."""
+    own, others = ndcg(evaluation, system), ndcg(evaluation, other)
+    text = f"{NDCG}{formats.FIXED}{formats.score(own)}"
+    if other == system or others is None:
+        return text
+    return f"{text} against {formats.score(others)} for {formats.system_phrase(other)}"
+
+
+def _evidence(evaluation: EvaluationFacts, system: str, other: str) -> str:
+    """Return `+0.084, 95% interval +0.071 to +0.097, p < 0.001`, or nothing where the two were not compared."""
+    comparison = paired(evaluation, system, other)
+    if comparison is None:
+        return ""
+    return (
+        f"{formats.signed(comparison.difference)}, {formats.percent(evaluation.confidence)} interval "
+        f"{formats.signed_range(comparison.low, comparison.high)}, {formats.p_phrase(comparison.p_value)}"
+    )
+
+
+def _is_proven(evaluation: EvaluationFacts, system: str, other: str) -> bool:
+    comparison = paired(evaluation, system, other)
+    return comparison is not None and comparison.low > 0
 
 
 def _reasons(evaluation: EvaluationFacts, best: str) -> tuple[str, ...]:
     reasons = [_sentence(evaluation.recommendation_reason)] if evaluation.recommendation_reason else []
     strongest = evaluation.strongest_baseline
-    comparison = evaluation.comparison(best, strongest)
-    if comparison and strongest not in {"base", best}:
-        outcome = "proven" if comparison.low > 0 else "not proven"
+    evidence = _evidence(evaluation, best, strongest)
+    if evidence and strongest not in {"base", best}:
+        outcome = "proven" if _is_proven(evaluation, best, strongest) else "not proven"
         reasons.append(
-            f"Against {formats.system_phrase(strongest)}, the strongest system without tuning, the gain is {outcome}"
-            f"{difference_text(evaluation, comparison)}."
+            f"Against {formats.system_phrase(strongest)}, the strongest system without tuning, the gain is {outcome} "
+            f"({evidence})."
         )
     return tuple(reasons)
 
 
-def _sentence(text: str) -> str:
+def _sentence(reason: str) -> str:
+    """Return the stored reason as a sentence for people: phrases for system names, real minus signs."""
+    named = _SYSTEM_NAME.sub(lambda match: formats.system_phrase(match[0]), reason)
+    text = re.sub(r"(?<![\w.])-(?=\d)", formats.MINUS, named)
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")

@@ -67,4 +67,6 @@ def x_axis(frame: Frame, scale: Scale, marks: Sequence[Tick], *, title: str = ""
 
 def x_grid(frame: Frame, scale: Scale, marks: Sequence[Tick]) -> Markup:
     """Return vertical grid lines."""
-    return Markup("").join(line(scale(mark.value), frame.top, scale(mark.value), frame.bottom, class_="grid") for mark in marks)
+    return Markup("").join(
+        line(scale(mark.value), frame.top, scale(mark.value), frame.bottom, class_="grid") for mark in marks
+    )

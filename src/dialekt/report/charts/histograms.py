@@ -8,6 +8,9 @@ from markupsafe import Markup
 from dialekt.report.charts.frame import Frame, round_ticks, x_axis
 from dialekt.report.charts.svg import Scale, drawing, group, label, line, path
 
+LABEL_WIDTH = 116.0  # pixels that the longest name takes at 13 px
+NAME = "series-name halo"
+
 
 @dataclass(frozen=True, slots=True)
 class Distribution:
@@ -32,11 +35,11 @@ class HistogramRange:
 
 def histogram(distributions: Sequence[Distribution], *, common: HistogramRange, title: str, x_title: str) -> Markup:
     """Draw the distributions over each other; each is named at its center."""
-    width, height = 420.0, 214.0
+    width, height = 380.0, 206.0
     frame = Frame(width, height, 16, 44, width - 16, height - 46)
     x = frame.x_scale(common.low, common.high)
     y = frame.y_scale(0, common.top_share)
-    parts = [x_axis(frame, x, round_ticks(common.low, common.high, target=6), title=x_title)]
+    parts = [x_axis(frame, x, round_ticks(common.low, common.high, target=9), title=x_title)]
     parts += [_area(one, x, y) for one in distributions]
     parts += _names(distributions, x, frame)
     return drawing(width, height, *parts, label=title)
@@ -54,20 +57,19 @@ def _area(one: Distribution, x: Scale, y: Scale) -> Markup:
 
 
 def _names(distributions: Sequence[Distribution], x: Scale, frame: Frame) -> list[Markup]:
-    """Name each distribution above its center, the left one to the left, so that two near centers stay readable."""
+    """Mark each center and name it above, the left one to the left, so that two near centers stay readable."""
     ordered = sorted(distributions, key=lambda one: one.center)
-    parts = []
+    lines, names = [], []
     for index, one in enumerate(ordered):
         at = x(one.center)
-        last = index == len(ordered) - 1
-        row = 14.0 if last else 30.0
-        anchor = "start" if at < frame.left + 110 else "end" if at > frame.right - 110 else "end" if not last else "start"
-        offset = 5 if anchor == "start" else -5
-        parts.append(
-            group(
-                line(at, row - 9, at, frame.bottom, class_="center"),
-                label(at + offset, row, one.label, anchor=anchor, class_="series-name halo"),
-                class_=one.tone,
-            )
+        is_last = index == len(ordered) - 1
+        row = 14.0 if is_last else 30.0
+        to_the_right = at < LABEL_WIDTH or (is_last and at < frame.width - LABEL_WIDTH)
+        lines.append(group(line(at, row - 9, at, frame.bottom, class_="center"), class_=one.tone))
+        name = (
+            label(at + 5, row, one.label, class_=NAME)
+            if to_the_right
+            else label(at - 5, row, one.label, class_=NAME, anchor="end")
         )
-    return parts
+        names.append(group(name, class_=one.tone))
+    return lines + names

@@ -34,9 +34,10 @@ class IntervalLayout:
     label_above: bool
 
 
-WIDE = IntervalLayout(width=860, left=178, right=780, row_height=38, label_above=False)
-NARROW = IntervalLayout(width=358, left=10, right=292, row_height=50, label_above=True)
+WIDE = IntervalLayout(width=800, left=172, right=742, row_height=38, label_above=False)
+NARROW = IntervalLayout(width=358, left=8, right=300, row_height=50, label_above=True)
 TOP = 22
+CELL_WIDTH, CELL_HEIGHT = 132.0, 22.0
 
 
 def interval_plot(
@@ -48,7 +49,7 @@ def interval_plot(
     frame = Frame(layout.width, bottom + 40, layout.left, TOP, layout.right, bottom)
     low, high = padded(min(mark.low for mark in marks), max(mark.high for mark in marks))
     scale = frame.x_scale(low, high)
-    values = round_ticks(low, high, target=4 if narrow else 8)
+    values = round_ticks(low, high, target=5 if narrow else 10)
     parts = [x_grid(frame, scale, values), x_axis(frame, scale, values, title=axis_title)]
     if reference is not None:
         parts += _reference(frame, scale, reference)
@@ -69,9 +70,9 @@ def _row(mark: IntervalMark, scale: Scale, layout: IntervalLayout, index: int) -
     y = top + (layout.row_height - 16 if layout.label_above else layout.row_height / 2)
     name_class = "name strong" if mark.strong else "name"
     if layout.label_above:
-        name = label(layout.left, top + 17, mark.label, class_=name_class)
+        name = label(0, top + 17, mark.label, class_=f"{name_class} halo")
     else:
-        name = label(layout.left - 16, y + 4.5, mark.label, class_=name_class, anchor="end")
+        name = label(0, y + 4.5, mark.label, class_=name_class)
     return group(
         name,
         *_whisker(mark, scale, y),
@@ -91,21 +92,21 @@ def _whisker(mark: IntervalMark, scale: Scale, y: float) -> list[Markup]:
     ]
 
 
-def difference_cell(value: float, low: float, high: float, *, reach: float, tone: str, title: str) -> Markup:
-    """Return a small interval against a zero line, for a table cell; `reach` is the largest distance from zero shown."""
-    width, height = 132.0, 22.0
-    scale = Scale(-reach, reach, 6, width - 6)
+def difference_cell(mark: IntervalMark, *, low: float, high: float) -> Markup:
+    """Return a small interval against a zero line, for a table cell that shows the range from low to high."""
+    width, height = CELL_WIDTH, CELL_HEIGHT
+    scale = Scale(min(low, 0.0), max(high, 0.0), 7, width - 7)
     parts = [
         line(scale(0), 1, scale(0), height - 1, class_="zero"),
-        line(scale(low), height / 2, scale(high), height / 2, class_="whisker"),
-        dot(scale(value), height / 2, radius=4, class_="point"),
+        line(scale(mark.low), height / 2, scale(mark.high), height / 2, class_="whisker"),
+        dot(scale(mark.value), height / 2, radius=4, class_="point"),
     ]
-    return drawing(width, height, group(*parts, class_=tone), label=title)
+    return drawing(width, height, group(*parts, class_=mark.tone), label=f"{mark.label}: {mark.tooltip}")
 
 
 def change_cell(before: float, after: float, *, title: str) -> Markup:
     """Return a score before (open) and after (filled) on a line from 0 to 1, for a table cell."""
-    width, height = 132.0, 22.0
+    width, height = CELL_WIDTH, CELL_HEIGHT
     scale = Scale(0, 1, 7, width - 7)
     y = height / 2
     parts = [

@@ -49,25 +49,22 @@ class LineChart:
     x_ticks: tuple[Tick, ...] = ()
     reference: tuple[float, str] | None = None
     marker: Marker | None = None
+    width: float = 380
     height: float = 264
-
-
-WIDTH = 420.0
 
 
 def line_chart(chart: LineChart) -> Markup:
     """Draw the chart. Names stand at the ends of their lines, so no legend is needed."""
     named = any(series.label for series in chart.series)
-    frame = Frame(WIDTH, chart.height, 46, 16, WIDTH - (58 if named else 16), chart.height - 50)
+    frame = Frame(chart.width, chart.height, 46, 22, chart.width - (58 if named else 16), chart.height - 50)
     x_low, x_high = _x_range(chart)
     y_low, y_high = _y_range(chart)
     x, y = frame.x_scale(x_low, x_high), frame.y_scale(y_low, y_high)
-    marks = chart.x_ticks or tuple(round_ticks(x_low, x_high, target=5))
-    parts = [y_axis(frame, y, round_ticks(y_low, y_high, target=5)), x_axis(frame, x, marks, title=chart.x_title)]
-    if chart.reference:
-        parts += _reference(frame, y, chart.reference)
+    marks = chart.x_ticks or tuple(round_ticks(x_low, x_high, target=6))
+    parts = [y_axis(frame, y, round_ticks(y_low, y_high, target=6)), x_axis(frame, x, marks, title=chart.x_title)]
     parts += [_band(series, x, y) for series in chart.series]
     parts += [_series(series, x, y) for series in chart.series]
+    parts += _reference(frame, y, chart.reference) if chart.reference else []
     parts += _names(chart.series, x, y, frame) if named else []
     if chart.marker:
         parts.append(_marker(chart.marker, x, y, frame))
@@ -130,7 +127,7 @@ def _names(series: Sequence[Series], x: Scale, y: Scale, frame: Frame) -> list[M
 def _marker(marker: Marker, x: Scale, y: Scale, frame: Frame) -> Markup:
     at, height = x(marker.x), y(marker.y)
     anchor = "end" if at > frame.right - 60 else "start" if at < frame.left + 60 else "middle"
-    above = height - 13 > frame.top
+    above = height - 13 > 10
     return group(
         dot(at, height, radius=8, class_="ring"),
         label(at, height - 13 if above else height + 24, marker.text, anchor=anchor, class_="tick strong halo"),

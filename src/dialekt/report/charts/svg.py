@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup, escape
 
@@ -10,19 +11,17 @@ Attribute = str | float | None
 
 def element(tag: str, *children: Markup | str, **attributes: Attribute) -> Markup:
     """Return an element; `class_` and `stroke_width` become `class` and `stroke-width`, a None is left out."""
-    parts = [
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), _value(value))
+    opening = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{_value(value)}"'
         for name, value in attributes.items()
         if value is not None
-    ]
-    opening = Markup("").join(parts)
-    if not children:
-        return Markup("<{}{}/>").format(tag, opening)
-    return Markup("<{}{}>{}</{}>").format(tag, opening, Markup("").join(escape(child) for child in children), tag)
+    )
+    content = "".join(escape(child) for child in children)
+    return Markup(f"<{tag}{opening}>{content}</{tag}>" if children else f"<{tag}{opening}/>")  # noqa: S704 - escaped above
 
 
 def _value(value: str | float) -> str:
-    return value if isinstance(value, str) else number(value)
+    return escape(value) if isinstance(value, str) else number(value)
 
 
 def number(value: float) -> str:
@@ -82,10 +81,10 @@ class Scale:
 
 
 def tick_step(low: float, high: float, target: int) -> float:
-    """Return the step of 1, 2 or 5 times a power of ten that comes nearest to `target` steps from low to high."""
+    """Return the smallest step of 1, 2 or 5 times a power of ten that makes at most `target` steps."""
     rough = max(high - low, 1e-9) / max(target, 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    return min((power * factor for factor in (1, 2, 5, 10)), key=lambda step: abs(math.log(step / rough)))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * (1 - 1e-9))
 
 
 def ticks(low: float, high: float, *, target: int = 5) -> list[float]:
@@ -97,7 +96,7 @@ def ticks(low: float, high: float, *, target: int = 5) -> list[float]:
 
 def tick_texts(values: list[float]) -> list[str]:
     """Return tick labels, all with the decimals that the step needs."""
-    step = min((later - earlier for earlier, later in zip(values, values[1:], strict=False)), default=1.0)
+    step = min((later - earlier for earlier, later in pairwise(values)), default=1.0)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return [f"{value:,.{decimals}f}".replace("-", "\N{MINUS SIGN}") for value in values]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from dialekt.evaluation.records import EvaluationFacts, QueryChange
 from dialekt.report import formats
-from dialekt.report.blocks import Cell, Column, Note, Row, Section, Table
+from dialekt.report.blocks import Block, Cell, Column, Note, Row, Section, Table, TablePair
 from dialekt.report.charts.intervals import change_cell
 from dialekt.report.records import ChangeTexts
 
@@ -20,10 +20,11 @@ def changes_section(evaluation: EvaluationFacts, texts: Mapping[str, ChangeTexts
     ]
     if not tables:
         return None
-    lead = "NDCG@10 per query, base (open) to tuned (filled). Read these first: they show what the model learned, and what it lost."
+    lead = "The queries that tuning changed most: NDCG@10 with the base model (open) and with the tuned one (filled)."
     if not texts:
-        lead += " Texts stay out of the report unless report.texts is set."
-    return Section("changes", "Largest wins and losses", lead, tuple(tables))
+        lead += " Texts stay out of this page unless report.texts is set."
+    blocks: tuple[Block, ...] = tuple(tables) if texts or len(tables) < 2 else (TablePair(tuple(tables)),)
+    return Section("changes", "Wins and losses", lead, blocks)
 
 
 def _changes_table(caption: str, changes: Sequence[QueryChange], texts: Mapping[str, ChangeTexts]) -> Table:

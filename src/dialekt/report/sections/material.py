@@ -4,17 +4,18 @@ from collections.abc import Mapping
 
 from dialekt.negatives.rules import MEANINGS
 from dialekt.report import formats
-from dialekt.report.blocks import Block, Cell, Column, Row, Section, Table
+from dialekt.report.blocks import Block, Cell, Column, KeyValues, Row, Section, Table
 from dialekt.report.charts.bars import bar_cell
 from dialekt.report.facts import Facts
 
 NOTHING = Facts({})
-FUNNEL = (
+RETRIEVER_LABELS = {"bm25": "BM25", "dense": "Dense search with the base model", "given": "Given by the user"}
+COUNTS = (
     ("corpus", "files", "Files read"),
     ("corpus", "documents", "Documents"),
     ("corpus", "chunks", "Retrievable units (documents or chunks)"),
-    ("corpus", "exact_duplicates", "of these, same text as an earlier one"),
-    ("corpus", "near_duplicates", "of these, nearly the same text"),
+    ("corpus", "exact_duplicates", "Units with the text of an earlier one"),
+    ("corpus", "near_duplicates", "Units with nearly the text of an earlier one"),
     ("corpus", "empty_dropped", "Empty documents dropped"),
     ("corpus", "truncated_documents", "Documents cut at the length limit"),
     ("judgments", "queries", "Queries given"),
@@ -27,6 +28,7 @@ FUNNEL = (
     ("pairs", "queries", "Queries with a training pair"),
     ("pairs", "documents", "Documents in training pairs"),
     ("negatives", "negatives", "Hard negatives"),
+    ("negatives", "queries_short", "Training queries with fewer hard negatives than asked for"),
     ("negatives", "queries_without", "Training queries without a hard negative"),
 )
 SPLITS = ("train", "dev", "test")
@@ -34,22 +36,58 @@ SPLITS = ("train", "dev", "test")
 
 def funnel_section(facts: Mapping[str, Facts]) -> Section | None:
     """Return what came in, what was made of it, and what was dropped."""
-    tables = [_funnel_table(facts), _split_table(facts.get("split", NOTHING)), _dropped_table(facts)]
+    tables = [
+        _funnel_table(facts),
+        _split_table(facts.get("split", NOTHING)),
+        _dropped_table(facts),
+        _count_table(facts),
+    ]
     blocks: list[Block] = [table for table in tables if table is not None]
     if not blocks:
         return None
-    lead = "From files and judgments to training examples. Test queries were set aside before anything else was made."
+    lead = "From files and judgments to training examples. Held-out queries were set aside first."
     return Section("data", "Data", lead, tuple(blocks))
 
 
 def _funnel_table(facts: Mapping[str, Facts]) -> Table | None:
+    """Return how many queries reach each step: the same unit all the way down, so that the bars compare."""
+    steps = [(label, number) for label, number in _funnel(facts) if number is not None]
+    if len(steps) < 2:
+        return None
+    most = max(number for _, number in steps) or 1
     rows = tuple(
-        Row((Cell(formats.stage_label(stage)), Cell(label), Cell(formats.count(value))))
-        for stage, name, label in FUNNEL
+        Row(
+            (
+                Cell(label),
+                Cell(formats.count(number)),
+                Cell(graphic=bar_cell(number / most, title=formats.count(number))),
+            )
+        )
+        for label, number in steps
+    )
+    columns = (Column("Step"), Column("Queries", numeric=True), Column("Of the largest", graphic=True))
+    return Table("How many queries reach training", columns, rows)
+
+
+def _funnel(facts: Mapping[str, Facts]) -> list[tuple[str, float | None]]:
+    queries, negatives = facts.get("split", NOTHING).counts("queries"), facts.get("negatives", NOTHING)
+    mined, without = negatives.number("queries"), negatives.number("queries_without")
+    return [
+        ("Given with judgments", facts.get("judgments", NOTHING).number("queries")),
+        ("In a split, with at least one positive", sum(queries.values()) if queries else None),
+        ("Left for training", queries.get("train")),
+        ("With a training pair", facts.get("pairs", NOTHING).number("queries")),
+        ("With a hard negative", None if mined is None or without is None else mined - without),
+    ]
+
+
+def _count_table(facts: Mapping[str, Facts]) -> KeyValues | None:
+    pairs = tuple(
+        (label, formats.count(value))
+        for stage, name, label in COUNTS
         if (value := facts.get(stage, NOTHING).number(name)) is not None
     )
-    columns = (Column("Stage"), Column("What"), Column("Count", numeric=True))
-    return Table("From files to training examples", columns, rows) if rows else None
+    return KeyValues("Counts", pairs) if pairs else None
 
 
 def _split_table(split: Facts) -> Table | None:
@@ -62,9 +100,12 @@ def _split_table(split: Facts) -> Table | None:
         Row(
             (
                 Cell(formats.humanise(name)),
-                Cell(formats.count(queries[name])),
-                Cell(formats.percent(queries[name] / total, digits=1)),
-                Cell(graphic=bar_cell(queries[name] / total, title=f"{formats.percent(queries[name] / total)} of queries")),
+                Cell(formats.count(queries[name]), formats.percent(queries[name] / total, digits=1)),
+                Cell(
+                    graphic=bar_cell(
+                        queries[name] / total, title=f"{formats.percent(queries[name] / total)} of queries"
+                    )
+                ),
                 Cell(formats.count(positives.get(name))),
             )
         )
@@ -73,7 +114,6 @@ def _split_table(split: Facts) -> Table | None:
     columns = (
         Column("Split"),
         Column("Queries", numeric=True),
-        Column("Share", numeric=True),
         Column("Of all queries", graphic=True),
         Column("Positives", numeric=True),
     )
@@ -98,13 +138,19 @@ def negatives_section(negatives: Facts) -> Section | None:
     total = sum(kept.values()) + sum(dropped.values())
     if not total:
         return None
-    rows = [_audit_row("Kept", formats.system_label(name), "", number, total) for name, number in kept.items()]
+    rows = [
+        _audit_row("Kept", RETRIEVER_LABELS.get(name, formats.humanise(name)), "", number, total)
+        for name, number in kept.items()
+        if number
+    ]
     rows += [
-        _audit_row("Dropped", formats.humanise(rule), _meaning(rule), number, total) for rule, number in dropped.items() if number
+        _audit_row("Dropped", formats.humanise(rule), _meaning(rule), number, total)
+        for rule, number in dropped.items()
+        if number
     ]
     columns = (
         Column("Decision"),
-        Column("Retriever or rule"),
+        Column("Retriever or rule", wide=True),
         Column("Candidates", numeric=True),
         Column("Share", numeric=True),
         Column("Of all candidates", graphic=True),
@@ -127,14 +173,16 @@ def _audit_row(decision: str, name: str, meaning: str, number: int, total: int) 
             Cell(formats.count(number)),
             Cell(share),
             Cell(graphic=bar_cell(number / total, title=f"{share} of all candidates", tone=tone)),
-        ),
-        highlighted=decision == "Kept",
+        )
     )
 
 
 def _negatives_lead(negatives: Facts) -> str:
     count, queries, rank = negatives.number("negatives"), negatives.number("queries"), negatives.number("mean_rank")
     text = f"{formats.count(count)} hard negatives for {formats.count(queries)} training queries"
+    candidates = negatives.number("candidates")
+    if candidates is not None:
+        text += f", out of {formats.count(candidates)} candidates"
     if rank is not None:
         text += f", found at rank {rank:.1f} on average"
     return text + ". A candidate counts under the first rule that dropped it."

@@ -1,11 +1,12 @@
 """The record: what each stage took, how to do it again, and what this evidence cannot show."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from dialekt.evaluation.records import EvaluationFacts
 from dialekt.report import formats
-from dialekt.report.blocks import Block, Bullets, Cell, Code, Column, Row, Section, Table, key_values
+from dialekt.report.blocks import Block, Bullets, Cell, Code, Column, KeyValues, Row, Section, Table
 from dialekt.report.charts.bars import bar_cell
 from dialekt.report.facts import Facts
 from dialekt.report.records import ReportInputs
@@ -56,22 +57,20 @@ def reproduce_section(inputs: ReportInputs, facts: Mapping[str, Facts]) -> Secti
     blocks: list[Block] = []
     if inputs.commands:
         blocks.append(Code("\n".join(inputs.commands)))
-    blocks.append(key_values("This run", _identity(inputs, facts), heads=("What", "Value"), code=True))
-    if inputs.ids:
-        ids = [(formats.stage_label(stage), identifier[:ID_CHARACTERS]) for stage, identifier in inputs.ids.items()]
-        note = f"The first {ID_CHARACTERS} characters of each content id; manifest.json has the whole."
-        blocks.append(_folded(key_values("Artefacts", ids, heads=("Stage", "Id"), code=True), note))
-    if inputs.versions:
-        blocks.append(_folded(key_values("Versions", list(inputs.versions.items()), heads=("Library", "Version"), code=True)))
-    settings = _settings(inputs.config)
-    if settings:
-        blocks.append(_folded(key_values("Configuration", settings, heads=("Setting", "Value"), code=True)))
-    lead = "The same input, configuration, seed and versions give the same artefacts; what is done is skipped by content."
+    blocks += [table for table in _record_tables(inputs, facts) if table.pairs]
+    lead = "The same input, configuration, seed and versions on the same machine give the same result."
     return Section("reproduce", "Reproduce", lead, tuple(blocks))
 
 
-def _folded(table: Table, note: str = "") -> Table:
-    return Table(table.caption, table.columns, table.rows, note=note, collapsed=True)
+def _record_tables(inputs: ReportInputs, facts: Mapping[str, Facts]) -> list[KeyValues]:
+    ids = tuple((formats.stage_label(stage), identifier[:ID_CHARACTERS]) for stage, identifier in inputs.ids.items())
+    note = f"The first {ID_CHARACTERS} characters of each content id; the artefact's manifest.json has all of them."
+    return [
+        KeyValues("This run", tuple(pair for pair in _identity(inputs, facts) if pair[1]), code=True),
+        KeyValues("Artefacts", ids, code=True, collapsed=True, note=note),
+        KeyValues("Versions", tuple(inputs.versions.items()), code=True, collapsed=True),
+        KeyValues("Configuration", tuple(_settings(inputs.config)), code=True, collapsed=True),
+    ]
 
 
 def _identity(inputs: ReportInputs, facts: Mapping[str, Facts]) -> list[tuple[str, str]]:
@@ -85,7 +84,7 @@ def _identity(inputs: ReportInputs, facts: Mapping[str, Facts]) -> list[tuple[st
     ]
     return [
         ("Project", inputs.project),
-        ("Created", inputs.created),
+        ("Created", formats.moment(inputs.created)),
         ("Seed", "" if seed is None else str(seed)),
         ("Base model", config.part("model").text("base")),
         *((f"Registry: {name.lower()}", value) for name, value in registered),
@@ -103,7 +102,8 @@ def _settings(config: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _setting_text(value: object) -> str:
-    return "derived" if value is None else formats.value_text(value) or '""'
+    """Return a setting as it would be typed, so that it can be copied back."""
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 def limits_section(evaluation: EvaluationFacts | None, facts: Mapping[str, Facts]) -> Section:
@@ -117,7 +117,9 @@ def limits_section(evaluation: EvaluationFacts | None, facts: Mapping[str, Facts
 
 
 def _warnings(facts: Mapping[str, Facts]) -> list[str]:
-    return [f"{formats.stage_label(stage)}: {text}" for stage, found in facts.items() for text in found.texts("warnings")]
+    return [
+        f"{formats.stage_label(stage)}: {text}" for stage, found in facts.items() for text in found.texts("warnings")
+    ]
 
 
 def _limits(evaluation: EvaluationFacts | None, facts: Mapping[str, Facts]) -> list[str]:
@@ -127,11 +129,17 @@ def _limits(evaluation: EvaluationFacts | None, facts: Mapping[str, Facts]) -> l
     planned = facts.get("split", NOTHING)
     effect, deviation = planned.number("minimum_detectable_effect"), planned.number("assumed_standard_deviation")
     if effect is not None:
-        assumed = f", assuming that paired differences have a standard deviation of {formats.compact(deviation)}" if deviation else ""
-        limits.append(f"Planned before training: a minimum detectable effect of {formats.score(effect)} NDCG@10{assumed}.")
+        assumed = (
+            f", assuming that paired differences have a standard deviation of {formats.compact(deviation)}"
+            if deviation
+            else ""
+        )
+        limits.append(
+            f"Planned before training: a minimum detectable effect of {formats.score(effect)} NDCG@10{assumed}."
+        )
     limits += [
         "Documents without a judgment count as not relevant, so true scores may be higher, for every system.",
-        "Each comparison is tested on its own: with many of them, expect one in twenty to look proven by chance.",
+        "Each comparison is tested on its own: among many, some look proven by chance.",
         "The test queries come from the same source as the training queries. Other kinds of queries may gain less.",
     ]
     missing = [formats.stage_label(stage).lower() for stage in formats.STAGE_LABELS if stage not in facts]
@@ -155,8 +163,8 @@ def _size_limit(evaluation: EvaluationFacts) -> str:
 def _leak_sentence(evaluation: EvaluationFacts) -> str:
     leaks = evaluation.leaks
     return (
-        f"The leak check passed: {formats.count(leaks.train_queries)} train queries, {formats.count(leaks.pairs)} pairs and "
-        f"{formats.count(leaks.negatives)} negatives against {formats.count(leaks.held_out_queries)} held-out queries and "
-        f"{formats.count(leaks.held_out_documents)} held-out documents, at a similarity of "
-        f"{formats.compact(leaks.near_duplicate_similarity)}."
+        f"The leak check passed: {formats.count(leaks.train_queries)} train queries, {formats.count(leaks.pairs)} "
+        f"pairs and {formats.count(leaks.negatives)} negatives against {formats.count(leaks.held_out_queries)} "
+        f"held-out queries and {formats.count(leaks.held_out_documents)} held-out documents, at a similarity "
+        f"of {formats.compact(leaks.near_duplicate_similarity)}."
     )

@@ -6,6 +6,7 @@ from dialekt.evaluation.records import NDCG, Comparison, EvaluationFacts, Interv
 from dialekt.report import formats
 from dialekt.report.blocks import Block, Cell, Column, Figure, Panel, Paragraph, Row, Section, Table
 from dialekt.report.charts.intervals import IntervalMark, difference_cell, interval_plot
+from dialekt.report.charts.svg import padded
 
 ORDER = ("base", "bm25", "hybrid_base", "tuned", "hybrid_tuned")
 
@@ -14,8 +15,9 @@ def results_section(evaluation: EvaluationFacts) -> Section:
     """Return the result table and its picture."""
     results = main_results(evaluation)
     lead = (
-        f"Means over {formats.count(evaluation.queries)} held-out test queries and {formats.count(evaluation.documents)} "
-        f"documents, with {formats.percent(evaluation.confidence)} bootstrap intervals. Higher is better."
+        f"Means over {formats.count(evaluation.queries)} held-out test queries and "
+        f"{formats.count(evaluation.documents)} documents, with {formats.percent(evaluation.confidence)} bootstrap "
+        "intervals. Higher is better."
     )
     blocks: list[Block] = [_result_table(evaluation, results)]
     if any(NDCG in result.metrics for result in results):
@@ -131,7 +133,7 @@ def comparison_section(evaluation: EvaluationFacts) -> Section | None:
 
 def _comparison_table(caption: str, comparisons: Sequence[Comparison], *, collapsed: bool) -> Table:
     with_metric = len({one.metric for one in comparisons}) > 1
-    reach = max(max(abs(one.low), abs(one.high), 0.005) for one in comparisons)
+    low, high = padded(min(one.low for one in comparisons), max(one.high for one in comparisons), least=0.002)
     columns = (
         Column("Comparison"),
         *((Column("Metric"),) if with_metric else ()),
@@ -142,21 +144,22 @@ def _comparison_table(caption: str, comparisons: Sequence[Comparison], *, collap
         Column("Losses", numeric=True),
         Column("Ties", numeric=True),
     )
-    rows = tuple(_comparison_row(one, reach, with_metric=with_metric) for one in comparisons)
+    rows = tuple(_comparison_row(one, (low, high), with_metric=with_metric) for one in comparisons)
     return Table(caption, columns, rows, collapsed=collapsed)
 
 
-def _comparison_row(one: Comparison, reach: float, *, with_metric: bool) -> Row:
+def _comparison_row(one: Comparison, shown: tuple[float, float], *, with_metric: bool) -> Row:
     interval = formats.signed_range(one.low, one.high)
     name = formats.system_label(one.system)
     other = formats.system_label(one.against)
     tone = "tuned" if one.low > 0 else "loss" if one.high < 0 else "other"
-    title = f"{name} minus {other}: {formats.signed(one.difference)}, interval {interval}"
-    graphic = difference_cell(one.difference, one.low, one.high, reach=reach, tone=tone, title=title)
+    text = formats.signed(one.difference)
+    mark = IntervalMark(f"{name} minus {other}", one.difference, one.low, one.high, text, f"{text} ({interval})", tone)
+    graphic = difference_cell(mark, low=shown[0], high=shown[1])
     cells = (
         Cell(name, f"against {other}"),
         *((Cell(one.metric),) if with_metric else ()),
-        Cell(formats.signed(one.difference), interval),
+        Cell(text, interval),
         Cell(graphic=graphic),
         Cell(formats.p_value(one.p_value)),
         *(Cell(formats.count(number)) for number in (one.wins, one.losses, one.ties)),

@@ -28,7 +28,7 @@ def similarity_section(evaluation: EvaluationFacts) -> Section | None:
         "equal, both panels share their scales, and the vertical lines mark the means of the binned values."
     )
     figure = Figure("Similarity of positives and negatives", caption, drawings, _table(evaluation, shown))
-    return Section("similarity", "Similarity before and after", _lead(evaluation), (figure,))
+    return Section("similarity", "Similarity", _lead(evaluation), (figure,))
 
 
 def _lead(evaluation: EvaluationFacts) -> str:
@@ -96,7 +96,9 @@ def _table(evaluation: EvaluationFacts, shown: dict[str, list[Distribution]]) ->
         *(Column(f"{label}: {what}", numeric=True) for label, _ in SIDES.values() for what in ("pairs", "mean")),
     )
     rows = tuple(_table_row(evaluation, moment) for moment in shown)
-    note = "Separation is the probability that a positive's cosine exceeds a hard negative's (area under the ROC curve)."
+    note = (
+        "Separation is the probability that a positive's cosine exceeds a hard negative's (area under the ROC curve)."
+    )
     return Table("Similarity in numbers", columns, rows, note=note, collapsed=True)
 
 

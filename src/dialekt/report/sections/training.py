@@ -1,12 +1,13 @@
 """How the model was tuned: loss, dev scores, the mixture of weights that was chosen, and what was derived."""
 
 from dialekt.report import formats
-from dialekt.report.blocks import Block, Cell, Column, Figure, Panel, Row, Section, Table, key_values
+from dialekt.report.blocks import Block, Cell, Column, Figure, KeyValues, Panel, Row, Section, Table
 from dialekt.report.charts.lines import LineChart, Marker, Point, Series, line_chart
 from dialekt.report.facts import Facts
 
 DEV = "dev NDCG@10"
 MAX_DRAWN_POINTS = 400
+WIDTH, HEIGHT = 320.0, 236.0
 
 
 def training_section(training: Facts) -> Section:
@@ -14,11 +15,11 @@ def training_section(training: Facts) -> Section:
     panels = [panel for panel in (_loss_panel(training), _dev_panel(training), _mixture_panel(training)) if panel]
     blocks: list[Block] = []
     if panels:
-        caption = "The dev queries choose the checkpoint and the mixture of base and tuned weights; the test queries choose nothing."
+        caption = "The dev queries choose the checkpoint and the mixture of weights; the test queries choose nothing."
         blocks.append(Figure("Training curves", caption, tuple(panels), _curve_table(training)))
     mixtures = _mixture_table(training)
     blocks += [mixtures] if mixtures else []
-    blocks.append(_settings_table(training))
+    blocks.append(_settings(training))
     return Section("training", "Training", _lead(training), tuple(blocks))
 
 
@@ -59,7 +60,7 @@ def _loss_panel(training: Facts) -> Panel | None:
     if len(points) < 2:
         return None
     spoken = f"Training loss from {formats.compact(points[0].y)} to {formats.compact(points[-1].y)}"
-    chart = LineChart(spoken, (Series("", _thinned(points), "tuned", dots=False),), "step")
+    chart = LineChart(spoken, (Series("", _thinned(points), "tuned", dots=False),), "step", width=WIDTH, height=HEIGHT)
     return Panel(line_chart(chart), title="Training loss")
 
 
@@ -87,12 +88,17 @@ def _dev_panel(training: Facts) -> Panel | None:
         x_title="step",
         reference=(base, f"base {formats.score(base)}") if base is not None else None,
         marker=marker,
+        width=WIDTH,
+        height=HEIGHT,
     )
     return Panel(line_chart(chart), title="NDCG@10 on dev queries")
 
 
 def _mixture_panel(training: Facts) -> Panel | None:
-    points = [Point(share * 100, value, f"{formats.percent(share)} tuned: {formats.score(value)}") for share, value in _mixtures(training)]
+    points = [
+        Point(share * 100, value, f"{formats.percent(share)} tuned: {formats.score(value)}")
+        for share, value in _mixtures(training)
+    ]
     chosen = training.number("interpolation")
     if len(points) < 2:
         return None
@@ -102,6 +108,8 @@ def _mixture_panel(training: Facts) -> Panel | None:
         series=(Series("", tuple(points), "tuned"),),
         x_title="% tuned weights",
         marker=Marker(at.x, at.y, f"chosen {formats.percent(at.x / 100)}") if at else None,
+        width=WIDTH,
+        height=HEIGHT,
     )
     return Panel(line_chart(chart), title="Mixture of base and tuned weights")
 
@@ -141,16 +149,21 @@ def _mixture_table(training: Facts) -> Table | None:
     return Table("Mixtures of base and tuned weights", columns, rows, collapsed=True) if rows else None
 
 
-def _settings_table(training: Facts) -> Table:
+def _settings(training: Facts) -> KeyValues:
     counts = ("pairs", "queries", "steps", "batch_size", "hard_negatives", "max_query_tokens", "max_document_tokens")
-    pairs = [(formats.humanise(name), formats.count(value)) for name in counts if (value := training.number(name)) is not None]
+    pairs = [
+        (formats.humanise(name), formats.count(value))
+        for name in counts
+        if (value := training.number(name)) is not None
+    ]
     plain = [(formats.humanise(name), training.text(name)) for name in ("loss", "precision", "device")]
     sizes = [
         (formats.humanise(name), formats.compact(value))
         for name in ("epochs", "learning_rate", "pairs_per_second")
         if (value := training.number(name)) is not None
     ]
-    return key_values("What was trained, and how", pairs + sizes + plain, heads=("Setting", "Value"))
+    shown = [(name, text) for name, text in pairs + sizes + plain if text]
+    return KeyValues("What was trained, and how", tuple(shown))
 
 
 def derived_section(facts: dict[str, Facts]) -> Section | None:
@@ -158,10 +171,12 @@ def derived_section(facts: dict[str, Facts]) -> Section | None:
     rows = [row for stage, found in facts.items() for row in _derived_rows(stage, found)]
     if not rows:
         return None
-    lead = "These settings were left open. Set any of them in dialekt.toml to decide for yourself."
+    lead = (
+        "Left open, so derived from the material and the machine. Set any of them in dialekt.toml to decide yourself."
+    )
     columns = (Column("Setting"), Column("Value"), Column("Why", wide=True))
-    table = Table("Derived settings", columns, tuple(rows))
-    return Section("derived", "What was derived, and why", lead, (table,))
+    table = Table("What was derived, and why", columns, tuple(rows))
+    return Section("derived", "Derived settings", lead, (table,))
 
 
 def _derived_rows(stage: str, found: Facts) -> list[Row]:

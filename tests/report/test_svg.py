@@ -1,0 +1,79 @@
+"""The building stones of the charts."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from dialekt.report.charts import svg
+from dialekt.report.charts.histograms import Distribution, HistogramRange, histogram
+from dialekt.report.charts.intervals import IntervalMark, interval_plot
+from dialekt.report.charts.lines import LineChart, Point, Series, line_chart
+
+
+def test_element_escapes_content_and_attributes() -> None:
+    """Neither text nor attribute can leave its place."""
+    drawn = svg.element("text", "<b>&", class_='x" onload="y')
+    assert drawn == '<text class="x&#34; onload=&#34;y">&lt;b&gt;&amp;</text>'
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [(0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]), (0.43, 0.61, [0.45, 0.5, 0.55, 0.6]), (0.0, 178.0, [0, 50, 100, 150])],
+)
+def test_ticks_are_round_and_few(low: float, high: float, expected: list[float]) -> None:
+    """Ticks lie within the range, at multiples of 1, 2 or 5 times a power of ten."""
+    assert svg.ticks(low, high, target=5) == pytest.approx(expected)
+
+
+def test_tick_texts_have_the_decimals_of_their_step() -> None:
+    """All labels of an axis have as many decimals as the step needs."""
+    assert svg.tick_texts([0.45, 0.5, 0.55]) == ["0.45", "0.50", "0.55"]
+    assert svg.tick_texts([0.0, 50.0]) == ["0", "50"]
+
+
+def test_scale_maps_ends_and_middle() -> None:
+    """A scale maps its ends onto its ends; a range of no width onto the middle."""
+    scale = svg.Scale(0.0, 10.0, 100.0, 200.0)
+    assert (scale(0), scale(5), scale(10)) == (100, 150, 200)
+    assert svg.Scale(3.0, 3.0, 0.0, 50.0)(3.0) == 25
+
+
+@pytest.mark.parametrize("narrow", [False, True], ids=["wide", "narrow"])
+def test_interval_plot_places_values_in_order(narrow: bool) -> None:
+    """The larger value lies further right, and every interval covers its point."""
+    marks = [
+        IntervalMark("a", 0.4, 0.3, 0.5, "0.400", "a"),
+        IntervalMark("b", 0.6, 0.6, 0.6, "0.600", "b", tone="tuned", strong=True),
+    ]
+    root = ET.fromstring(interval_plot(marks, title="t", axis_title="x", reference=0.4, narrow=narrow))
+    first, second = (float(circle.attrib["cx"]) for circle in root.iter("circle"))
+    assert first < second
+    whiskers = [line for line in root.iter("line") if line.attrib["class"] == "whisker"]
+    assert float(whiskers[0].attrib["x1"]) < first < float(whiskers[0].attrib["x2"])
+
+
+def test_line_chart_of_one_point_is_drawn() -> None:
+    """A single point, without a range to scale to, still shows."""
+    chart = LineChart("one", (Series("", (Point(3.0, 0.5),), "tuned"),), "step")
+    root = ET.fromstring(line_chart(chart))
+    assert len(list(root.iter("circle"))) == 1
+
+
+def test_names_of_equal_lines_do_not_touch() -> None:
+    """Two lines that end in the same point have their names on two rows."""
+    lines = tuple(Series(name, (Point(0, 0.1), Point(1, 0.5)), name) for name in ("base", "tuned"))
+    root = ET.fromstring(line_chart(LineChart("t", lines, "x")))
+    rows = [float(text.attrib["y"]) for text in root.iter("text") if text.attrib["class"] == "series-name"]
+    assert abs(rows[0] - rows[1]) >= 16
+
+
+def test_histogram_areas_are_comparable() -> None:
+    """The largest share reaches the top of the plot, half of it half as high."""
+    one = Distribution("a", 0.0, 1.0, (0.5, 0.5), 0.5, "tuned")
+    two = Distribution("b", 0.0, 1.0, (1.0, 0.0), 0.25, "loss")
+    root = ET.fromstring(histogram([one, two], common=HistogramRange(0, 1, 1.0), title="t", x_title="x"))
+    heights = []
+    for path in (path for path in root.iter("path") if path.attrib["class"] == "area"):
+        numbers = [float(part) for part in path.attrib["d"].replace("M", "").replace("L", "").replace("Z", "").split()]
+        heights.append(max(numbers[1::2]) - min(numbers[1::2]))
+    assert heights[0] == pytest.approx(heights[1] / 2)
