@@ -109,6 +109,7 @@ def _train_positives(
 
 
 def _pair(qrel: Qrel, chunk_id: str, inline: set[str]) -> Pair:
+    """Return the pair; its source is `pairs` when the judgments brought the document's text, else `qrels`."""
     source = PairSource.PAIRS if qrel.document_id in inline else PairSource.QRELS
     return Pair(qrel.query_id, chunk_id, qrel.grade, 1.0, source)
 
