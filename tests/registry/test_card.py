@@ -1,0 +1,184 @@
+"""The card tells what a model is in counts and settings, in the form that the Hub reads."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+
+from dialekt.models.contract import EncodingContract
+from dialekt.models.export import ExportFacts
+from dialekt.registry.card import CardFacts, hub_name, render_card, write_card
+from dialekt.registry.records import Evidence, Lineage, Recipe, Setting
+
+CONTRACT = EncodingContract(
+    model="all-MiniLM-L6-v2",
+    query_prompt="query: ",
+    document_prompt="",
+    pooling="mean",
+    normalize=True,
+    similarity="cosine",
+    max_tokens=256,
+    dimension=384,
+    matryoshka_dimensions=(384, 256, 128),
+)
+EXPORT = ExportFacts(
+    modules=("Transformer", "Pooling", "Normalize"),
+    pooling="mean",
+    dimension=384,
+    matryoshka_dimensions=(384, 256, 128),
+    max_tokens=256,
+    parameters=22_713_216,
+    size_bytes=91_000_000,
+    servers_can_load=True,
+)
+
+
+@pytest.fixture
+def facts(make_lineage: Callable[..., Lineage], make_evidence: Callable[..., Evidence]) -> CardFacts:
+    """Everything that a card is written from."""
+    return CardFacts(
+        title="Help desk",
+        license="unknown",
+        contract=CONTRACT,
+        export=EXPORT,
+        lineage=make_lineage(),
+        evidence=make_evidence(),
+        content_id="c0ffee",
+        created="2026-11-20T10:00:00+00:00",
+    )
+
+
+def _front_matter(card: str) -> dict[str, Any]:
+    """Read the front matter as the Hub's own client does."""
+    values: dict[str, Any] = ModelCard(card).data.to_dict()  # type: ignore[no-untyped-call]
+    return values
+
+
+def test_front_matter_is_what_the_hub_reads(facts: CardFacts) -> None:
+    """The front matter names library, task, base model, licence and tags."""
+    assert _front_matter(render_card(facts)) == {
+        "library_name": "sentence-transformers",
+        "pipeline_tag": "sentence-similarity",
+        "base_model": "sentence-transformers/all-MiniLM-L6-v2",
+        "license": "unknown",
+        "tags": ["sentence-transformers", "sentence-similarity", "feature-extraction", "dialekt", "matryoshka"],
+    }
+
+
+def test_card_tells_the_whole_story(facts: CardFacts) -> None:
+    """Counts, settings with their reasons, results with intervals, prompts, dimensions and lineage are there."""
+    card = render_card(facts)
+    for expected in (
+        "# Help desk\n",
+        "1,800 pairs of 1,200 queries",
+        "5,000 documents, with 3,600 mined hard negatives",
+        "| qrels | 1,800 |",
+        "| epochs | 2 | 1,800 pairs \\| few |",
+        "| matryoshka | [384, 128] |",
+        "| **this model** | 0.700 (0.670 to 0.730) |",
+        "| **this model**, first 128 dimensions | 0.680 (0.650 to 0.710) |",
+        "| base model | 0.600 (0.570 to 0.630) |",
+        "Gain over the base model: NDCG@10 +0.100 (+0.050 to +0.150), p = 0.0010",
+        "can show is about 0.021",
+        "Recommended for deployment: BM25 + **this model**.",
+        '| query prompt | `"query: "` |',
+        "| document prompt | none |",
+        "256, 128",
+        'SentenceTransformer("path/to/this/folder")',
+        "text-embeddings-router --model-id",
+        "vllm serve",
+        "| evaluation | `evaluation-1` |",
+        "`c0ffee`",
+    ):
+        assert expected in card
+
+
+def test_card_holds_no_configuration_path(facts: CardFacts) -> None:
+    """The configuration, with the places where somebody's documents lie, stays in the record."""
+    assert "/home/someone" not in render_card(facts)
+
+
+def test_local_base_model_is_named_without_its_path(facts: CardFacts, tmp_path: Path) -> None:
+    """A base model from a folder is called by the folder's name, and the Hub is told of none."""
+    base = tmp_path / "our-base"
+    base.mkdir()
+    card = render_card(dataclasses.replace(facts, lineage=dataclasses.replace(facts.lineage, base_model=str(base))))
+    assert "base_model" not in _front_matter(card)
+    assert "search: our-base, tuned" in card
+    assert str(tmp_path) not in card
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("intfloat/e5-small-v2", "intfloat/e5-small-v2"),
+        ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+        ("/models/e5", ""),
+        ("./models/e5", ""),
+        ("e5", ""),
+    ],
+)
+def test_hub_names(model: str, expected: str) -> None:
+    """Only owner/name is a name on the Hub."""
+    assert hub_name(model) == expected
+
+
+def test_model_that_was_not_measured(facts: CardFacts, make_evidence: Callable[..., Evidence]) -> None:
+    """Without evaluation the card says so, instead of showing an empty table."""
+    bare = dataclasses.replace(
+        make_evidence(compared=False), systems=(), minimum_detectable_effect=None, recommendation=""
+    )
+    card = render_card(dataclasses.replace(facts, evidence=bare))
+    assert "Not measured." in card
+    assert "| system |" not in card
+    assert "Gain over" not in card
+
+
+def test_model_for_sentence_transformers_only(facts: CardFacts) -> None:
+    """A folder that the usual servers do not know is not recommended to them; without smaller sizes none are named."""
+    contract = dataclasses.replace(CONTRACT, matryoshka_dimensions=(384,))
+    export = dataclasses.replace(EXPORT, servers_can_load=False)
+    card = render_card(dataclasses.replace(facts, contract=contract, export=export))
+    assert "text-embeddings-router" not in card
+    assert "truncate_dim" not in card
+    assert "matryoshka" not in _front_matter(card)["tags"]
+
+
+def test_recipe_without_details(facts: CardFacts) -> None:
+    """Tables that would be empty are left out."""
+    lineage = dataclasses.replace(facts.lineage, recipe=Recipe(settings={}))
+    card = render_card(dataclasses.replace(facts, lineage=lineage))
+    assert "| setting |" not in card
+    assert "| pairs from |" not in card
+
+
+def test_odd_settings_stay_in_their_cells(facts: CardFacts) -> None:
+    """Line breaks and pipes in a value do not break the table."""
+    recipe = Recipe(settings={"prompt": Setting("a\nb | c", "because")})
+    card = render_card(dataclasses.replace(facts, lineage=dataclasses.replace(facts.lineage, recipe=recipe)))
+    assert "| prompt | a b \\| c | because |" in card
+
+
+def test_license_is_the_users(facts: CardFacts) -> None:
+    """A licence that is known is stated; whatever it is, the front matter stays valid."""
+    card = render_card(dataclasses.replace(facts, license="apache-2.0: yes"))
+    assert _front_matter(card)["license"] == "apache-2.0: yes"
+
+
+def test_card_is_written_into_the_model_folder(facts: CardFacts, tmp_path: Path) -> None:
+    """The card is the folder's README.md, where the Hub looks for it."""
+    write_card(tmp_path, facts)
+    assert (tmp_path / "README.md").read_text(encoding="utf-8") == render_card(facts)
+
+
+def test_markdown_blocks_are_separated(facts: CardFacts) -> None:
+    """Headings and tables have an empty line before them, or Markdown would not see them."""
+    lines = render_card(facts).splitlines()
+    for before, line in itertools.pairwise(lines):
+        if line.startswith("## ") or (line.startswith("|") and not before.startswith("|")):
+            assert before == "", line
+    assert "\n\n\n\n" not in "\n".join(lines)
