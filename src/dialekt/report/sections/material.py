@@ -91,7 +91,7 @@ def _count_table(facts: Mapping[str, Facts]) -> KeyValues | None:
 
 
 def _split_table(split: Facts) -> Table | None:
-    queries, positives = split.counts("queries"), split.counts("positives")
+    queries, positives, method = split.counts("queries"), split.counts("positives"), split.text("method")
     total = sum(queries.values())
     if not total:
         return None
@@ -117,7 +117,7 @@ def _split_table(split: Facts) -> Table | None:
         Column("Of all queries", graphic=True),
         Column("Positives", numeric=True),
     )
-    return Table("Queries by split", columns, rows, note=f"Split method: {split.text('method') or formats.ABSENT}.")
+    return Table("Queries by split", columns, rows, note=f"Split method: {method}." if method else "")
 
 
 def _dropped_table(facts: Mapping[str, Facts]) -> Table | None:

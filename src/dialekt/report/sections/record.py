@@ -20,6 +20,13 @@ WORK = {  # what a stage's speed is counted in: the fact and its unit
 }
 
 
+GENERAL_LIMITS = (
+    "Documents without a judgment count as not relevant, so true scores may be higher, for every system.",
+    "Each comparison is tested on its own: among many, some look proven by chance.",
+    "The test queries come from the same source as the training queries. Other kinds of queries may gain less.",
+)
+
+
 def time_section(seconds: Mapping[str, float], facts: Mapping[str, Facts]) -> Section | None:
     """Return how long each stage took."""
     total = sum(seconds.values())
@@ -112,8 +119,8 @@ def limits_section(evaluation: EvaluationFacts | None, facts: Mapping[str, Facts
     warnings = _warnings(facts)
     if warnings:
         blocks.append(Bullets(tuple(warnings), title="Warnings of this run", warning=True))
-    blocks.append(Bullets(tuple(_limits(evaluation, facts))))
-    return Section("limits", "Limits", "Read a number together with what it cannot show.", tuple(blocks))
+    blocks.append(Bullets(tuple(_limits(evaluation, facts)), title="About the numbers"))
+    return Section("limits", "Limits", "Read every number on this page together with these.", tuple(blocks))
 
 
 def _warnings(facts: Mapping[str, Facts]) -> list[str]:
@@ -137,11 +144,8 @@ def _limits(evaluation: EvaluationFacts | None, facts: Mapping[str, Facts]) -> l
         limits.append(
             f"Planned before training: a minimum detectable effect of {formats.score(effect)} NDCG@10{assumed}."
         )
-    limits += [
-        "Documents without a judgment count as not relevant, so true scores may be higher, for every system.",
-        "Each comparison is tested on its own: among many, some look proven by chance.",
-        "The test queries come from the same source as the training queries. Other kinds of queries may gain less.",
-    ]
+    if evaluation:
+        limits += GENERAL_LIMITS
     missing = [formats.stage_label(stage).lower() for stage in formats.STAGE_LABELS if stage not in facts]
     if missing:
         limits.append(f"Not part of this run, and so not in this report: {', '.join(missing)}.")

@@ -70,10 +70,12 @@ def _interval_figure(evaluation: EvaluationFacts, results: Sequence[SystemResult
         interval_plot(marks, title=title, axis_title=NDCG, reference=reference, narrow=is_narrow)
         for is_narrow in (False, True)
     )
-    caption = (
-        "Dots are means, bars their intervals. Overlapping bars do not mean that a difference is unproven: the systems "
-        "answered the same queries, and the paired comparison below is the sharper test."
-    )
+    caption = "Dots are means, bars their intervals."
+    if evaluation.comparisons:
+        caption += (
+            " Overlapping bars do not mean that a difference is unproven: the systems answered the same queries, and "
+            "the paired comparison below is the sharper test."
+        )
     return Figure(f"{NDCG} by system", caption, (Panel(wide, narrow=narrow),))
 
 
