@@ -15,12 +15,12 @@ setup: $(VENV)/.stamp-dev
 $(VENV)/.stamp-runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet --upgrade "pip>=25.1"
 	$(PIP) install --quiet "$(TORCH)"
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,files]"
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo]"
 	@touch $@
 
 # What development adds: tests, linters, types, documentation.
 $(VENV)/.stamp-dev: $(VENV)/.stamp-runtime
-	$(PIP) install --quiet --constraint constraints.txt --group dev --group docs
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,files]" --group dev --group docs
 	@touch $@
 
 $(VENV)/bin/python:

@@ -224,7 +224,7 @@ class EvaluationConfig(Section):
     hybrid_rank_constant: PositiveInt = Field(
         default=60, description="k of reciprocal rank fusion (Cormack et al. 2009)"
     )
-    max_dev_queries: PositiveInt = Field(default=500, description="dev queries that training scores at each checkpoint")
+    max_dev_queries: PositiveInt = Field(default=300, description="dev queries that training scores at each checkpoint")
 
 
 class RegistryConfig(Section):

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from dialekt.negatives.stage import NegativesInputs
     from dialekt.training.records import EncodeFunction
 
-MAX_DEV_DOCUMENTS = 2_000  # scoring dev must not take longer than the training between two scores
+DEV_DOCUMENTS = (400, 1_500)  # scoring dev must cost little beside the training between two scores
+PAIRS_PER_DEV_DOCUMENT = 4
 
 
 def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
@@ -31,7 +32,10 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         seed=config.project.seed,
     )
     dev_set = dev.make_dev_set(
-        dev_inputs, max_queries=config.evaluation.max_dev_queries, max_documents=MAX_DEV_DOCUMENTS, progress=progress
+        dev_inputs,
+        max_queries=config.evaluation.max_dev_queries,
+        max_documents=_dev_documents(workbench),
+        progress=progress,
     )
 
     def score_dev(encode: "EncodeFunction") -> float:
@@ -50,6 +54,13 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         remine=_reminer(workbench, progress),
     )
     return stage.run(config.training, inputs, out, progress=progress)
+
+
+def _dev_documents(workbench: Workbench) -> int:
+    """Return how many documents the dev queries are ranked against: more where training is longer."""
+    least, most = DEV_DOCUMENTS
+    pairs = int(workbench.artefacts[StageName.PAIRS].manifest.facts["pairs"])
+    return min(most, max(least, pairs // PAIRS_PER_DEV_DOCUMENT))
 
 
 def remining(config: Config) -> dict[str, Any]:
