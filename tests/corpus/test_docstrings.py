@@ -168,7 +168,7 @@ class Pump:
 
 def test_sources_are_parsed_and_never_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes, methods and docstrings of compiled functions are found; private ones and broken files are not."""
-    explanations = [" ".join(f"{letter}ord{chr(97 + n)}" for n in range(20)) + "." for letter in "pqrst"]
+    explanations = [" ".join(f"{letter}ord{chr(97 + n)}" for n in range(20)) + "." for letter in "PQRST"]
     (tmp_path / "explosive" / "tests").mkdir(parents=True)
     (tmp_path / "explosive" / "__init__.py").write_text(SOURCE.format(*explanations))
     (tmp_path / "explosive" / "broken.py").write_text("def f(:\n" + '"""' + "word " * 100)

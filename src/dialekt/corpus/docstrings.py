@@ -109,7 +109,7 @@ def harvest(
 ) -> Iterator[DocstringPair]:
     """Yield the natural-language pairs of the installed ones among the packages, in the order of their names."""
     seen: set[str] = set()
-    files = [(package, root, file) for package in packages for root, file in _source_files(package)]
+    files = [(package, root, file) for package in sorted(packages) for root, file in _source_files(package)]
     for number, (library, root, file) in enumerate(files, start=1):
         if number % 100 == 0 or number == len(files):
             progress(Progress("reading docstrings", number, len(files), note=library))
