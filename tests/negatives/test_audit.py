@@ -43,7 +43,7 @@ def test_table_lists_kept_and_every_rule_with_shares(audit: Audit) -> None:
 
 
 def test_histograms_count_the_kept_negatives(audit: Audit) -> None:
-    """Negatives at half and a quarter of the positive's score are in those bins of ratios, and ranks 3 and 4 in theirs."""
+    """Negatives at a half and a quarter of the positive's score, of ranks 3 and 4, are in those bins."""
     ratios = {edge: count for edge, count in zip(audit.ratios.edges, audit.ratios.counts, strict=False) if count}
     assert sum(ratios.values()) == 2
     assert set(ratios) <= {0.2, 0.25, 0.45, 0.5}

@@ -1,5 +1,6 @@
 """Mining as a whole: against a plain reference, and the same whatever the order and the block."""
 
+import tracemalloc
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,7 +69,8 @@ class World:
 
 def scaled(vectors: NDArray[np.float64]) -> NDArray[np.float32]:
     """Return the vectors at length 1."""
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    lengths: NDArray[np.float64] = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / lengths).astype(np.float32)
 
 
 def unit_rows(rng: np.random.Generator, rows: int) -> NDArray[np.float32]:
@@ -102,8 +104,12 @@ def random_world(seed: int) -> World:
         return [str(name) for name in rng.choice(pool, rng.integers(0, most + 1))]
 
     document_vectors = unit_rows(rng, len(documents))
-    pairs = [(row, int(answer)) for row in range(len(query_ids)) for answer in rng.permutation(len(names))[: row % 2 + 1]]
-    aims = np.array([document_vectors[[answer for at, answer in pairs if at == row]].sum(0) for row in range(len(query_ids))])
+    pairs = [
+        (row, int(answer)) for row in range(len(query_ids)) for answer in rng.permutation(len(names))[: row % 2 + 1]
+    ]
+    aims = np.array(
+        [document_vectors[[answer for at, answer in pairs if at == row]].sum(0) for row in range(len(query_ids))]
+    )
     depth = int(rng.integers(1, 8))
     lexical = [[*rng.permutation(len(names))[: rng.integers(0, depth + 1)], *[-1] * depth][:depth] for _ in query_ids]
     return World(
@@ -227,9 +233,7 @@ def test_every_candidate_meets_exactly_one_fate(seed: int) -> None:
     world = random_world(seed)
     config = NegativesConfig(per_query=2)
     audit = world.mine(config).audit
-    candidates = sum(
-        len(Reference(world, config, row).candidates()) for row in range(len(world.query_ids))
-    )
+    candidates = sum(len(Reference(world, config, row).candidates()) for row in range(len(world.query_ids)))
     assert sum(counts.total for counts in audit.fates.values()) == audit.candidates == candidates
     assert audit.kept.total == len(world.records(config))
 
@@ -252,7 +256,9 @@ def test_row_order_changes_nothing(seed: int, sampling: NegativeSampling) -> Non
     )
     first = world.records(config)
     again = shuffled.records(config, queries_per_block=1)
-    assert [(item.query_id, item.document_id) for item in again] == [(item.query_id, item.document_id) for item in first]
+    assert [(item.query_id, item.document_id) for item in again] == [
+        (item.query_id, item.document_id) for item in first
+    ]
 
 
 def many_documents(count: int) -> World:
@@ -296,6 +302,28 @@ def test_nothing_is_mined_for_no_negatives() -> None:
     """per_query = 0 gives an empty selection and an audit of no candidates."""
     mining = many_documents(5).mine(NegativesConfig(per_query=0))
     assert len(mining.selection.query_rows) == mining.audit.candidates == 0
+
+
+def peak_bytes(queries: int) -> int:
+    """Return the peak memory of mining for so many queries over 3,000 documents, 50 queries at a time."""
+    world = many_documents(3_000)
+    rng = np.random.default_rng(1)
+    codes = document_codes(world.documents)
+    table = document_table(world.documents, codes, held_out=[], category_field=None)
+    pairs = [Pair(f"q{number:05}", f"d{number}") for number in range(queries)]
+    judged = query_table(table, codes, pairs=pairs, qrels=[], given=[], minimum_grade=1)
+    tables, vectors = MiningTables(table, judged, None), unit_rows(rng, queries)
+    config = NegativesConfig(retrievers=(Retriever.DENSE,), per_query=1)
+    tracemalloc.start()
+    mine(config, tables, vectors, world.document_vectors, seed=1, queries_per_block=50)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak
+
+
+def test_memory_does_not_grow_with_queries_times_documents() -> None:
+    """Four times the queries cost their own rows more, less than a tenth of what their scores would take."""
+    assert peak_bytes(800) - peak_bytes(200) < 600 * 3_000 * 4 / 10
 
 
 def test_blocks_shrink_as_candidates_grow() -> None:

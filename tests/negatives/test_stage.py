@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dialekt.config import NegativesConfig, load_config
+from dialekt.config import ModelConfig, NegativesConfig, load_config
 from dialekt.errors import ConfigError, StorageError
 from dialekt.models.encoder import Encoder
 from dialekt.models.vectors import VectorsInputs
@@ -16,7 +16,6 @@ from dialekt.negatives.audit import read_audit
 from dialekt.negatives.remining import Reminer
 from dialekt.negatives.stage import NegativesInputs, run
 from dialekt.negatives.tables import GivenNegative, HeldOutDocument
-from dialekt.config import ModelConfig
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, Retriever, Split
 
@@ -59,7 +58,9 @@ def write_inputs(
     write_records(names["judgments"] / "given_negatives.parquet", given, GivenNegative)
     encoder = Encoder.load(str(model), ModelConfig(base=str(model)))
     encode(encoder, VectorsInputs(names["corpus"], names["split"]), names["vectors"])
-    return NegativesInputs(**names, seed=1)
+    return NegativesInputs(
+        names["corpus"], names["split"], names["pairs"], names["judgments"], names["vectors"], seed=1
+    )
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,7 @@ def test_pairs_of_unknown_documents_are_refused(inputs: NegativesInputs, tmp_pat
 def test_pairs_of_held_out_queries_are_refused(inputs: NegativesInputs, tmp_path: Path) -> None:
     """A pair for a test query is an error: nothing is mined for what is held out."""
     write_records(tmp_path / "pairs.parquet", [Pair("q-test", "soup")], Pair)
-    with pytest.raises(StorageError, match="'q-test' .* is no train query of the split"):
+    with pytest.raises(StorageError, match=r"'q-test' .* is no train query of the split"):
         run(CONFIG, replace(inputs, pairs=tmp_path), tmp_path)
 
 

@@ -107,7 +107,10 @@ class AuditRow:
 
 def audit_table(audit: Audit) -> tuple[AuditRow, ...]:
     """Return the audit as rows for the command line and the report: kept first, then each rule in the order asked."""
-    labels: dict[str, str] = {KEPT_NAME: "kept as a hard negative", **{str(rule): text for rule, text in MEANINGS.items()}}
+    labels: dict[str, str] = {
+        KEPT_NAME: "kept as a hard negative",
+        **{str(rule): text for rule, text in MEANINGS.items()},
+    }
     return tuple(
         AuditRow(
             name=str(name),
@@ -164,9 +167,7 @@ class Tally:
             missing = self._wanted_examples - len(examples)
             if missing:
                 rows, columns = np.nonzero(verdicts == fate)
-                examples.extend(
-                    _example(case, *cell) for cell in zip(rows[:missing], columns[:missing], strict=True)
-                )
+                examples.extend(_example(case, *cell) for cell in zip(rows[:missing], columns[:missing], strict=True))
 
     def finish(self) -> Audit:
         """Return the audit of everything added."""
@@ -189,9 +190,7 @@ class Tally:
         )
 
 
-def _histogram(
-    values: np.ndarray[Any, np.dtype[Any]], edges: np.ndarray[Any, np.dtype[Any]]
-) -> np.ndarray[Any, Any]:
+def _histogram(values: np.ndarray[Any, np.dtype[Any]], edges: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, Any]:
     """Count values per bin, those outside in the first and last."""
     bins = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
     return np.bincount(bins, minlength=len(edges) - 1)
@@ -215,9 +214,7 @@ def with_texts(audit: Audit, queries: Mapping[str, str], documents: Mapping[str,
         audit,
         examples={
             name: tuple(
-                dataclasses.replace(
-                    example, query=queries[example.query_id], document=documents[example.document_id]
-                )
+                dataclasses.replace(example, query=queries[example.query_id], document=documents[example.document_id])
                 for example in examples
             )
             for name, examples in audit.examples.items()
@@ -227,9 +224,7 @@ def with_texts(audit: Audit, queries: Mapping[str, str], documents: Mapping[str,
 
 def write_audit(folder: Path, audit: Audit) -> None:
     """Write `audit.json`."""
-    write_atomic(
-        folder / AUDIT_NAME, json.dumps(dataclasses.asdict(audit), indent=2, ensure_ascii=False) + "\n"
-    )
+    write_atomic(folder / AUDIT_NAME, json.dumps(dataclasses.asdict(audit), indent=2, ensure_ascii=False) + "\n")
 
 
 def read_audit(folder: Path) -> Audit:
@@ -244,15 +239,12 @@ def read_audit(folder: Path) -> Audit:
                 "ratios": _revive_histogram(values["ratios"]),
                 "ranks": _revive_histogram(values["ranks"]),
                 "examples": {
-                    name: tuple(Example(**example) for example in found)
-                    for name, found in values["examples"].items()
+                    name: tuple(Example(**example) for example in found) for name, found in values["examples"].items()
                 },
             }
         )
     except FileNotFoundError:
-        raise StorageError(
-            "the audit of the negatives is missing", path=path, hint="run the stage again"
-        ) from None
+        raise StorageError("the audit of the negatives is missing", path=path, hint="run the stage again") from None
     except (ValueError, TypeError, KeyError) as error:
         raise StorageError(f"the audit is damaged: {error}", path=path, hint="run the stage again") from error
 

@@ -100,7 +100,7 @@ def _repeats(values: Integers) -> NDArray[np.bool_]:
 
 
 def preference(ranks: Integers, retrievers: NDArray[np.int8]) -> Integers:
-    """Return the order in which candidates are preferred, smallest first: given ones, then by rank, dense before BM25."""
+    """Return the order in which candidates are preferred, smallest first: given, then by rank, dense before BM25."""
     return np.where(retrievers == GIVEN, 0, 2 * ranks + (retrievers == BM25))
 
 
@@ -121,9 +121,7 @@ def unite(hits: Sequence[Hits]) -> Candidates:
     first[:, 1:] = ~same
     several = np.zeros(documents.shape, dtype=np.bool_)
     several[:, :-1] = same
-    return Candidates(
-        np.where(first, documents, -1), ranks, retrievers, scores, several & first & (documents >= 0)
-    )
+    return Candidates(np.where(first, documents, -1), ranks, retrievers, scores, several & first & (documents >= 0))
 
 
 def with_cosines(candidates: Candidates, query_vectors: Floats, document_vectors: Floats) -> Candidates:

@@ -109,11 +109,7 @@ def judge(case: Case) -> Verdicts:
     return verdicts
 
 
-def lowest_positive_scores(
-    trained: Ragged, query_vectors: Floats, document_vectors: Floats
-) -> NDArray[np.float64]:
+def lowest_positive_scores(trained: Ragged, query_vectors: Floats, document_vectors: Floats) -> NDArray[np.float64]:
     """Return the lowest cosine of each query with the documents it is trained towards; (queries,)."""
-    scores = cosines(query_vectors[trained.rows], document_vectors, trained.values[:, None])[
-        :, 0
-    ]  # (members,)
+    scores = cosines(query_vectors[trained.rows], document_vectors, trained.values[:, None])[:, 0]  # (members,)
     return np.minimum.reduceat(scores, trained.offsets[:-1]).astype(np.float64)

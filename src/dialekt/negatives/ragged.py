@@ -44,7 +44,7 @@ class Ragged:
         return Ragged(offsets - offsets[0], self.values[offsets[0] : offsets[-1]])
 
     def contains(self, candidates: Integers) -> NDArray[np.bool_]:
-        """Return whether `candidates[r, c]` is in set r; shape as candidates (rows, width). A negative value never is."""
+        """Return whether `candidates[r, c]` is in set r; (rows, width). A negative value never is."""
         if not len(self.values):
             return np.zeros(candidates.shape, dtype=np.bool_)
         stride = max(int(self.values.max()), int(candidates.max(initial=0))) + 1
@@ -62,7 +62,7 @@ class Ragged:
         return table
 
     def follow(self, links: "Ragged") -> "Ragged":
-        """Replace every member by the members of its row in `links`: sets of keys become sets of what keys stand for."""
+        """Replace every member by the members of its row in `links`: keys become what they stand for."""
         counts = links.lengths[self.values]
         starts = np.repeat(links.offsets[self.values] - (np.cumsum(counts) - counts), counts)
         values = links.values[starts + np.arange(len(starts))]

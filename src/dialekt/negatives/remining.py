@@ -18,8 +18,8 @@ EncodeFunction = Callable[[Sequence[str], Role], NDArray[np.float32]]
 class Reminer:
     """Mines for the same queries and documents as the stage did, each time it is called with another encoder.
 
-    Tables are read once, on the first call; BM25's hits come from the negatives artefact `mined`, so only the dense side
-    is new. `inputs.vectors` is not read.
+    Tables are read once, on the first call; BM25's hits come from the negatives artefact `mined`, so only the dense
+    side is new. `inputs.vectors` is not read.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Reminer:
         self._sources: Sources | None = None
 
     def __call__(self, encode: EncodeFunction) -> list[HardNegative]:
-        """Return new hard negatives, by query id and then in the order of choice, as the stage would have mined them."""
+        """Return new hard negatives, by query id and in the order of choice, as the stage would mine them."""
         sources = self._open()
         tables = sources.tables
         documents = sources.document_texts(set(tables.documents.ids))
@@ -53,7 +53,5 @@ class Reminer:
 
     def _open(self) -> Sources:
         if self._sources is None:
-            self._sources = read_sources(
-                self._config, self._inputs, hits=self._mined, progress=self._progress
-            )
+            self._sources = read_sources(self._config, self._inputs, hits=self._mined, progress=self._progress)
         return self._sources

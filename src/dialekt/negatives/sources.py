@@ -43,9 +43,7 @@ class Sources:
 
     def document_texts(self, wanted: Collection[str]) -> dict[str, str]:
         """Read the contents of some documents, by id."""
-        return {
-            document.id: document.content for document in _documents(self.inputs) if document.id in wanted
-        }
+        return {document.id: document.content for document in _documents(self.inputs) if document.id in wanted}
 
 
 def read_sources(

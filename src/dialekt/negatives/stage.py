@@ -57,9 +57,7 @@ def run(
         keep_hits(out, sources.tables.lexical_rows)
     _check_any_source(config, sources)
     query_vectors, document_vectors = _load_vectors(inputs.vectors, sources)
-    mining = mine(
-        config, sources.tables, query_vectors, document_vectors, seed=inputs.seed, progress=progress
-    )
+    mining = mine(config, sources.tables, query_vectors, document_vectors, seed=inputs.seed, progress=progress)
     write_records(out / NEGATIVES_NAME, hard_negatives(mining.selection, sources.tables), HardNegative)
     audit = mining.audit
     if config.examples:
@@ -134,7 +132,5 @@ def _warnings(config: NegativesConfig, audit: Audit, sources: Sources) -> tuple[
         reason = f"; most candidates were dropped as {MEANINGS[Rule(worst)]!r}" if barred[worst] else ""
         warnings.append(f"{audit.queries_without} of {audit.queries} queries have no hard negative{reason}")
     if sources.unknown_given and config.per_query:
-        warnings.append(
-            f"{sources.unknown_given} given negatives name a document that the corpus does not have"
-        )
+        warnings.append(f"{sources.unknown_given} given negatives name a document that the corpus does not have")
     return tuple(warnings)

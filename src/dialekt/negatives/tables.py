@@ -84,9 +84,7 @@ def document_table(
     """Turn documents into arrays; raise `ConfigError` when no document has the category field."""
     rows = np.arange(len(documents), dtype=np.int64)
     parents = np.array([codes[document.parent_id or document.id] for document in documents], dtype=np.int64)
-    clusters = np.array(
-        [codes[document.duplicate_of or document.id] for document in documents], dtype=np.int64
-    )
+    clusters = np.array([codes[document.duplicate_of or document.id] for document in documents], dtype=np.int64)
     barred = np.zeros(len(codes), dtype=np.bool_)
     barred[[codes[item.document_id] for item in held_out if item.document_id in codes]] = True
     own_and_parent = np.concatenate([rows, parents])  # (2 * documents,)
@@ -97,9 +95,7 @@ def document_table(
         clusters=clusters,
         held_out=barred[rows] | barred[parents],
         categories=None if category_field is None else _categories(documents, category_field),
-        links=Ragged.build(
-            own_and_parent[np.tile(shared, 2)], np.tile(clusters[shared], 2), row_count=len(codes)
-        ),
+        links=Ragged.build(own_and_parent[np.tile(shared, 2)], np.tile(clusters[shared], 2), row_count=len(codes)),
         members=Ragged.build(own_and_parent, np.tile(rows, 2), row_count=len(codes)),
     )
 
@@ -118,9 +114,7 @@ def _categories(documents: Sequence[Document], category_field: str) -> Integers:
     near = difflib.get_close_matches(category_field, known, n=3, cutoff=0.4) or known[:10]
     raise ConfigError(
         f"negatives.same_category_field = {category_field!r}: no document has this metadata field",
-        hint=f"the documents have: {', '.join(near)}"
-        if near
-        else "the documents have no metadata; leave it unset",
+        hint=f"the documents have: {', '.join(near)}" if near else "the documents have no metadata; leave it unset",
     )
 
 
@@ -183,6 +177,4 @@ def _categories_of(trained: Ragged, documents: DocumentTable) -> Ragged:
     if documents.categories is None:
         return Ragged.build(trained.rows[:0], trained.values[:0], row_count=trained.row_count)
     categories = documents.categories[trained.values]
-    return Ragged.build(
-        trained.rows[categories >= 0], categories[categories >= 0], row_count=trained.row_count
-    )
+    return Ragged.build(trained.rows[categories >= 0], categories[categories >= 0], row_count=trained.row_count)
