@@ -167,7 +167,7 @@ class NegativesConfig(Section):
         default=4, description="hard negatives kept per query; training draws from them"
     )
     retrievers: tuple[Retriever, ...] = Field(
-        default=(Retriever.BM25, Retriever.DENSE), description="who proposes candidates; the union of both is judged"
+        default=(Retriever.BM25, Retriever.DENSE), description="who proposes candidates: 'bm25', 'dense' or both"
     )
     depth: PositiveInt = Field(default=100, description="candidates per retriever and query")
     rank_from: PositiveInt = Field(default=1, description="first retrieval rank that may be a negative")
