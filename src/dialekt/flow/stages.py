@@ -49,6 +49,7 @@ def make_split(workbench: Workbench, out: Path, *, progress: ReportProgress) -> 
         corpus=workbench.folder(StageName.CORPUS),
         seed=workbench.config.project.seed,
         minimum_grade=workbench.config.pairs.minimum_grade,
+        source=workbench.judgments_path,
     )
     return split.run(workbench.config.split, inputs, out, progress=progress)
 
@@ -103,6 +104,7 @@ def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> ob
         matryoshka_dimensions=read_contract(workbench.tuned_model).matryoshka_dimensions,
         seed=workbench.config.project.seed,
         minimum_grade=workbench.config.pairs.minimum_grade,
+        near_duplicate_similarity=workbench.config.split.near_duplicate_similarity,
     )
     return stage.run(workbench.config.evaluation, inputs, out, progress=progress)
 
@@ -244,7 +246,13 @@ STAGES: tuple[Stage, ...] = (
         StageName.EVALUATION,
         "dialekt.evaluation.stage",
         evaluate,
-        settings=_settings(_section("evaluation", "max_dev_queries"), MODEL, MINIMUM_GRADE, SEED),
+        settings=_settings(
+            _section("evaluation", "max_dev_queries"),
+            MODEL,
+            MINIMUM_GRADE,
+            SEED,
+            _setting("split", "near_duplicate_similarity"),
+        ),
         needs={
             StageName.CORPUS: ALL,
             StageName.SPLIT: ALL,

@@ -87,13 +87,15 @@ def document_table(
     clusters = np.array([codes[document.duplicate_of or document.id] for document in documents], dtype=np.int64)
     barred = np.zeros(len(codes), dtype=np.bool_)
     barred[[codes[item.document_id] for item in held_out if item.document_id in codes]] = True
+    held = barred[rows] | barred[parents]
+    held |= np.isin(clusters, clusters[held])  # a near-duplicate of a held-out unit carries the same text
     own_and_parent = np.concatenate([rows, parents])  # (2 * documents,)
     shared = np.bincount(clusters)[clusters] > 1
     return DocumentTable(
         ids=[document.id for document in documents],
         parents=parents,
         clusters=clusters,
-        held_out=barred[rows] | barred[parents],
+        held_out=held,
         categories=None if category_field is None else _categories(documents, category_field),
         links=Ragged.build(own_and_parent[np.tile(shared, 2)], np.tile(clusters[shared], 2), row_count=len(codes)),
         members=Ragged.build(own_and_parent, np.tile(rows, 2), row_count=len(codes)),
