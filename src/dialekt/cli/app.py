@@ -11,19 +11,19 @@ app = typer.Typer(
     help="Teach an embedding model the dialect of your documents, and prove the gain on held-out queries.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=True,
+    rich_markup_mode=None,  # plain help is 0.15 s faster: loading rich for it would cost more than everything else
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 app.command("init")(init.init)
-app.command("run")(run.run)
-app.command("pairs")(pairs.pairs)
-app.command("mine")(mine.mine)
+app.command("run", short_help="Run the whole journey; what is done is skipped.")(run.run)
+app.command("pairs", short_help="Make the split and the training pairs.")(pairs.pairs)
+app.command("mine", short_help="Mine hard negatives and print the audit.")(mine.mine)
 app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("report")(report.report)
+app.command("evaluate", short_help="Run up to the result table.")(evaluate.evaluate)
+app.command("report", short_help="Write the report as HTML and Markdown.")(report.report)
 app.add_typer(models.app, name="models")
-app.command("demo")(demo.demo)
+app.command("demo", short_help="See it work on your Python libraries, offline.")(demo.demo)
 
 
 @app.callback(invoke_without_command=True)

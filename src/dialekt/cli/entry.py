@@ -4,10 +4,11 @@ import json
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = DEBUG_FLAG in given
     words = [word for word in given if word != DEBUG_FLAG]
     as_json = "--json" in words
-    previous = signal.signal(signal.SIGTERM, _stop)
+    previous = _on_termination(_stop)
     try:
         return _run(words, as_json=as_json)
     except KeyboardInterrupt:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = "" if debug else f"this is a fault of dialekt; run with {DEBUG_FLAG} for the traceback"
         return _say_error(f"unexpected {type(error).__name__}: {error}", hint, 1, as_json=as_json)
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        _on_termination(previous)
 
 
 def _run(words: list[str], *, as_json: bool) -> int:
@@ -63,6 +64,13 @@ def _run(words: list[str], *, as_json: bool) -> int:
 def _usage_message(error: Exception) -> str:
     format_message = getattr(error, "format_message", None)
     return str(format_message() if format_message else error).rstrip(".")
+
+
+def _on_termination(handler: Any) -> Any:
+    """Set who answers a request to end, and return who did before; only the main thread of a program may."""
+    if threading.current_thread() is threading.main_thread():
+        return signal.signal(signal.SIGTERM, handler)
+    return None
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from dialekt.flow.project import Project
     from dialekt.registry.records import Promotion, Version
 
-app = typer.Typer(help="List, show, promote, roll back and export registered models.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show, promote, roll back and export registered models.", no_args_is_help=True, rich_markup_mode=None
+)
 
 VersionArgument = Annotated[str, typer.Argument(help="A version such as v3, or 'champion' or 'latest'.")]
 

@@ -33,9 +33,15 @@ def open_screen(command: str, *, as_json: bool, quiet: bool) -> Screen:
     """Set up the two consoles of a command."""
     from rich.console import Console
 
+    class PipedConsole(Console):
+        """A console that tells a reader who left from an error; rich itself would exit with 1."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     return Screen(
         command,
-        results=Console(file=sys.stdout, highlight=False, quiet=as_json, soft_wrap=False),
+        results=PipedConsole(file=sys.stdout, highlight=False, quiet=as_json),
         messages=Console(file=sys.stderr, highlight=False, quiet=quiet),
         as_json=as_json,
         quiet=quiet,
