@@ -221,7 +221,7 @@ class TrainingConfig(Section):
         default=0.05, description="cosines are divided by this before the softmax of the loss"
     )
     hard_negatives: Annotated[int, Field(ge=0)] | None = Field(
-        default=None, description="mined negatives per query and step"
+        default=None, description="mined negatives per positive document and step"
     )
     max_query_tokens: PositiveInt | None = Field(
         default=None, description="longest query in training; unset: 95% of them fit"

@@ -110,10 +110,10 @@ class StepBatch:
 def collate(
     examples: Examples, step: NDArray[np.int32], *, hard_negatives: int, texts_per_batch: int, pad_id: int, seed: int
 ) -> StepBatch:
-    """Build the tensors of a step: its queries, their documents, and `hard_negatives` mined ones per query."""
+    """Build the tensors of a step: its queries, their documents, and `hard_negatives` mined ones per document."""
     queries = examples.pair_query[step]
     positives = examples.pair_document[step]
-    negatives = _draw_negatives(examples, queries, count=hard_negatives, seed=seed)
+    negatives = _draw_negatives(examples, queries, positives, count=hard_negatives, seed=seed)
     documents, columns = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
     targets = columns[: len(positives)]
     masked = examples.is_positive(queries, documents)
@@ -127,16 +127,16 @@ def collate(
     )
 
 
-def _draw_negatives(examples: Examples, queries: NDArray[np.int32], *, count: int, seed: int) -> NDArray[np.int32]:
-    """Draw up to `count` hard negatives per query, at random among its mined ones."""
-    if not count:
-        return np.zeros(0, dtype=np.int32)
+def _draw_negatives(
+    examples: Examples, queries: NDArray[np.int32], positives: NDArray[np.int32], *, count: int, seed: int
+) -> NDArray[np.int32]:
+    """Draw up to `count` hard negatives per document of the step, at random among those mined for its queries."""
     rng = np.random.default_rng(seed)
-    drawn = [
-        rows if len(rows) <= count else rng.choice(rows, count, replace=False)
-        for rows in (examples.negatives[query] for query in queries)
-    ]
-    return np.concatenate(drawn).astype(np.int32)
+    drawn = [np.zeros(0, dtype=np.int32)]
+    for document in np.unique(positives) if count else ():
+        mined = np.unique(np.concatenate([examples.negatives[query] for query in queries[positives == document]]))
+        drawn.append(mined if len(mined) <= count else rng.choice(mined, count, replace=False))
+    return np.concatenate(drawn)
 
 
 def _pad(table: TokenTable, rows: NDArray[np.int32], *, texts_per_batch: int, pad_id: int) -> tuple[TextBatch, ...]:
