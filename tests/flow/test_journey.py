@@ -196,6 +196,25 @@ def test_pairs_alone_are_enough(tmp_path: Path, tiny_model: Path) -> None:
     assert facts[StageName.PAIRS]["pairs"] > 0
 
 
+def test_a_project_inside_its_own_documents(tmp_path: Path, tiny_model: Path) -> None:
+    """Pages and model cards that dialekt wrote beside the documents never become documents themselves."""
+    for number in range(30):
+        (tmp_path / f"page{number}.md").write_text(f"# pump {number}\n\nreset valve {number}", encoding="utf-8")
+    (tmp_path / "judged").mkdir()
+    header = "query-id\tcorpus-id\tscore\n"
+    qrels = header + "".join(f"q{number}\tpage{number}.md\t1\n" for number in range(30))
+    queries = "".join(json.dumps({"_id": f"q{number}", "text": f"valve {number}"}) + "\n" for number in range(30))
+    (tmp_path / "judged" / "queries.jsonl").write_text(queries, encoding="utf-8")
+    (tmp_path / "judged" / "qrels.tsv").write_text(qrels, encoding="utf-8")
+    for output in ("report/report.md", "registry/models/v1/model/README.md"):
+        (tmp_path / output).parent.mkdir(parents=True)
+        (tmp_path / output).write_text("# ours", encoding="utf-8")
+    settings = f'[corpus]\npath = "."\n[judgments]\npath = "judged"\n[model]\nbase = "{tiny_model}"\n'
+    (tmp_path / "dialekt.toml").write_text(settings, encoding="utf-8")
+    records = run(open_project(tmp_path), until=StageName.PAIRS)
+    assert records[1].facts["documents"] == 30
+
+
 def test_judgments_elsewhere_than_documents(small_beir: Path, tiny_model: Path) -> None:
     """Judgments in their own folder are read there, documents from the corpus folder."""
     home = small_beir.parent

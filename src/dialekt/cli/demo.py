@@ -1,6 +1,7 @@
 """`dialekt demo`: the whole journey on the docstrings of the Python libraries on this machine."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,6 +67,7 @@ def _prepare(screen: Screen, home: Path, *, limit: int, fresh: bool) -> None:
 
 def _write_project(screen: Screen, home: Path, *, limit: int) -> None:
     from dialekt.cli.template import render
+    from dialekt.cli.watching import watch
     from dialekt.config import CONFIG_NAME
     from dialekt.corpus.docstrings import write_docstring_project
     from dialekt.store.atomic import disk_errors, write_atomic
@@ -74,7 +76,10 @@ def _write_project(screen: Screen, home: Path, *, limit: int) -> None:
         home.mkdir(parents=True, exist_ok=True)
     write_atomic(home / MARKER, "unfinished")
     screen.messages.print("reading the docstrings of the installed Python libraries …")
-    facts = write_docstring_project(home / "docstrings", limit=limit)
+    with watch(screen) as observer:
+        facts = write_docstring_project(
+            home / "docstrings", limit=limit, progress=partial(observer.progressed, "docstrings")
+        )
     libraries = ", ".join(sorted(facts.libraries))
     screen.messages.print(f"{facts.pairs:,} docstrings of {libraries}", style="dim")
     write_atomic(home / CONFIG_NAME, render(SETTINGS))

@@ -14,14 +14,14 @@ from rich.table import Table
 
 from dialekt.cli.screen import Screen
 from dialekt.cli.summaries import details, summarize
-from dialekt.flow.records import Observer, StageName, StageRecord, StageStatus
+from dialekt.flow.records import StageName, StageRecord, StageStatus
 from dialekt.types import Progress
 
 SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def watch(screen: Screen) -> Iterator[Observer]:
+def watch(screen: Screen) -> Iterator["PlainObserver | BarObserver"]:
     """Give the observer that suits the screen, and tidy up the terminal when the walk ends, however it ends."""
     os.environ.setdefault("TQDM_DISABLE", "1")  # the libraries' own bars would write across ours
     console = screen.messages
@@ -53,7 +53,7 @@ class PlainObserver:
         self._last_line = time.monotonic()
         self._console.print(f"  {stage.value}: {escape(reason)}", style="dim", soft_wrap=True)
 
-    def progressed(self, stage: StageName, progress: Progress) -> None:
+    def progressed(self, stage: str, progress: Progress) -> None:
         """Say how far the stage has come, every few seconds."""
         now = time.monotonic()
         if now - self._last_line < SECONDS_BETWEEN_LINES:
@@ -62,7 +62,7 @@ class PlainObserver:
         total = f" of {progress.total:,}" if progress.total is not None else ""
         label = f" {progress.label}:" if progress.label else ""
         note = f" ({progress.note})" if progress.note else ""
-        self._console.print(escape(f"  {stage.value}:{label} {progress.done:,}{total}{note}"), soft_wrap=True)
+        self._console.print(escape(f"  {stage}:{label} {progress.done:,}{total}{note}"), soft_wrap=True)
 
     def stage_ended(self, record: StageRecord) -> None:
         """Print the stage's line."""
@@ -82,10 +82,10 @@ class BarObserver:
         """Show a bar without an end until the stage says how much there is to do."""
         self._begin(f"{stage.value}: {escape(reason)[:40]}")
 
-    def progressed(self, stage: StageName, progress: Progress) -> None:
+    def progressed(self, stage: str, progress: Progress) -> None:
         """Move the bar; a new label is a new piece of work with its own time left."""
         if self._task is None or progress.label != self._label:
-            self._begin(f"{stage.value}: {progress.label}" if progress.label else stage.value)
+            self._begin(f"{stage}: {progress.label}" if progress.label else stage)
             self._label = progress.label
         assert self._task is not None
         self._bar.update(self._task, completed=progress.done, total=progress.total, note=progress.note)

@@ -4,7 +4,7 @@ import importlib.util
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Collection, Iterator, Set
 from pathlib import Path
 
 from dialekt.corpus.records import FoundDocument
@@ -26,11 +26,12 @@ _LINK = re.compile(r"!?\[([^\[\]\n]*)\]\((?:[^()\s]|\([^()\s]*\))*(?:\s\"[^\"\n]
 _TEXT_BEFORE_HEADING = 400  # characters; a heading further down heads a section, not the document
 
 
-def document_files(folder: Path) -> tuple[Path, ...]:
-    """Return the documents under a folder in the order of their relative paths, without hidden ones."""
+def document_files(folder: Path, *, excluded: Collection[Path] = ()) -> tuple[Path, ...]:
+    """Return the documents under a folder in the order of their relative paths, without hidden and excluded ones."""
     found = []
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        inner = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in inner if Path(parent, name).resolve() not in excluded]
         found += [Path(parent, name) for name in names if not name.startswith(".") and is_document(Path(name))]
     return tuple(sorted(found, key=lambda file: file.relative_to(folder).as_posix()))
 

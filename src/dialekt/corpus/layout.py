@@ -1,5 +1,6 @@
 """Which of the known layouts a path has: BEIR folder, files of rows, JSON corpus, folder of files."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,19 +31,20 @@ class Layout:
         return bool(self.tables or self.files)
 
 
-def find_layout(path: Path, config: CorpusConfig, *, inline: bool) -> Layout:
+def find_layout(path: Path, config: CorpusConfig, *, inline: bool, excluded: Collection[Path] = ()) -> Layout:
     """Look at the path and decide.
 
     `inline` says that judgments brought texts of their own, so that a folder that holds only pair files is no
-    mistake and the README beside them is no corpus.
+    mistake and the README beside them is no corpus. Folders in `excluded` are no part of a folder of files.
 
     Raises `InputError` when the path does not exist or does not have the layout that `corpus.format` names.
     """
     if not path.exists():
         raise InputError("there is no such file or folder", path=path, hint="correct corpus.path")
-    layout = (
-        _file_layout(path, config, inline=inline) if path.is_file() else _folder_layout(path, config, inline=inline)
-    )
+    if path.is_file():
+        layout = _file_layout(path, config, inline=inline)
+    else:
+        layout = _folder_layout(path, config, inline=inline, excluded=excluded)
     if not layout.found and not inline:
         raise InputError(
             "holds no documents that can be read",
@@ -60,14 +62,14 @@ def _file_layout(path: Path, config: CorpusConfig, *, inline: bool) -> Layout:
     return Layout(CorpusFormat.ROWS, path.parent, tables=() if pairs_only else (path,))
 
 
-def _folder_layout(path: Path, config: CorpusConfig, *, inline: bool) -> Layout:
+def _folder_layout(path: Path, config: CorpusConfig, *, inline: bool, excluded: Collection[Path]) -> Layout:
     named = _named_corpus(path)
     if config.format is CorpusFormat.FILES:
-        return Layout(CorpusFormat.FILES, path, files=document_files(path))
+        return Layout(CorpusFormat.FILES, path, files=document_files(path, excluded=excluded))
     if config.format is CorpusFormat.BEIR or (named and config.format is CorpusFormat.AUTO):
         return Layout(CorpusFormat.BEIR, path, tables=named)
     documents = tuple(table for table in _tables(path) if holds_documents(table, config))
-    files = () if config.format is CorpusFormat.ROWS else document_files(path)
+    files = () if config.format is CorpusFormat.ROWS else document_files(path, excluded=excluded)
     pages = [file for file in files if file.stem.upper() not in NO_PAGES]
     if len(pages) > len(documents):  # pages with a table among them
         return Layout(CorpusFormat.FILES, path, files=files)

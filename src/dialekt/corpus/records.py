@@ -32,13 +32,15 @@ class CorpusInputs:
     `path` is a BEIR folder, one file of rows, or a folder of files; None means `inline_documents` only.
     `inline_documents` is the `documents.parquet` of a judgments artefact. `count_tokens` gives, for every
     text, the character offsets (start, end) of its tokens. `max_tokens` is the model's limit: a folder of
-    files is cut to it unless the configuration says otherwise.
+    files is cut to it unless the configuration says otherwise. `excluded` are folders that a folder of files does
+    not own, such as the project's own output.
     """
 
     path: Path | None = None
     inline_documents: Path | None = None
     count_tokens: CountTokens | None = None
     max_tokens: int | None = None
+    excluded: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def run(
     not installed.
     """
     inline = read_records(inputs.inline_documents, Document) if inputs.inline_documents else []
-    layout = find_layout(inputs.path, config, inline=bool(inline)) if inputs.path else None
+    layout = find_layout(inputs.path, config, inline=bool(inline), excluded=inputs.excluded) if inputs.path else None
     limit = _chunk_limit(config, inputs, layout)
     intake = Intake(config.max_document_characters, progress)
     _read_all(intake, layout, inline, config=config, inputs=inputs)

@@ -36,6 +36,7 @@ def read_corpus(workbench: Workbench, out: Path, *, progress: ReportProgress) ->
         inline_documents=inline,
         count_tokens=workbench.base_encoder.token_offsets,
         max_tokens=workbench.base_encoder.contract.max_tokens,
+        excluded=workbench.project.output,
     )
     return stage.run(workbench.config.corpus, inputs, out, progress=progress)
 
