@@ -30,8 +30,8 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 check: setup
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -43,7 +43,8 @@ demo: $(VENV)/.stamp-runtime
 	$(BIN)/dialekt demo
 
 docs: setup
-	$(BIN)/mkdocs build --strict
+	$(BIN)/python docs/generate.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Writes the versions that a fresh resolve of everything in pyproject.toml gives; torch without its local suffix.
 constraints:
