@@ -104,10 +104,8 @@ def compare_quality(texts: Texts, settings: Settings, *, precision: Precision, p
     for name, values in scores.items():
         print(f"NDCG@10 {name:8s} {values.mean():.4f}")
     difference = scores["dialekt"] - scores["stock"]
-    half = 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
-    print(
-        f"dialekt - stock  {difference.mean():+.4f}  95% interval {difference.mean() - half:+.4f} to {difference.mean() + half:+.4f}"
-    )
+    mean, half = difference.mean(), 1.96 * difference.std(ddof=1) / np.sqrt(len(difference))
+    print(f"dialekt - stock  {mean:+.4f}  95% interval {mean - half:+.4f} to {mean + half:+.4f}")
 
 
 def stock_seconds(pairs: Sequence[tuple[str, str]], settings: Settings) -> tuple[float, SentenceTransformer]:

@@ -12,8 +12,10 @@ from dialekt.store.tables import write_records
 from dialekt.training.records import EncodeFunction, TrainingInputs
 from dialekt.types import Document, HardNegative, Pair, Query, Retriever, Role
 
-WORDS = ("cat dog bird fish tree flower river mountain city road train plane car bus bike house garden school "
-         "book music").split()  # fmt: skip
+WORDS = (
+    *("cat", "dog", "bird", "fish", "tree", "flower", "river", "mountain", "city", "road"),
+    *("train", "plane", "car", "bus", "bike", "house", "garden", "school", "book", "music"),
+)
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,12 @@ class Problem:
 @pytest.fixture(scope="session")
 def problem() -> Problem:
     """Sixty queries over twenty documents."""
-    documents = [Document(f"d{i}", f"everything about the {WORDS[i - 7]} in the city", parent_id=f"d{i}", duplicate_of=f"d{i}")
-                 for i in range(len(WORDS))]  # fmt: skip
-    queries = [
-        Query(f"q{i}", f"where is the {WORDS[i % len(WORDS)]}{' ' + str(i) if i >= 20 else ''}") for i in range(60)
+    documents = [
+        Document(f"d{i}", f"everything about the {WORDS[i - 7]} in the city", parent_id=f"d{i}", duplicate_of=f"d{i}")
+        for i in range(len(WORDS))
     ]
+    endings = ["", *(f" {number}" for number in "12")]
+    queries = [Query(f"q{i}", f"where is the {WORDS[i % len(WORDS)]}{endings[i // len(WORDS)]}") for i in range(60)]
     pairs = [Pair(f"q{i}", f"d{i % len(WORDS)}") for i in range(60)]
     negatives = [
         HardNegative(f"q{i}", f"d{(i + 1 + shift) % len(WORDS)}", shift + 1, 0.4, 0.6, Retriever.DENSE)

@@ -146,11 +146,11 @@ def test_training_prints_nothing(training_inputs: Build, tmp_path: Path) -> None
     """The library's own logs and bars stay quiet: stdout belongs to the command line."""
     inputs = training_inputs()
     program = (
-        "import sys; from pathlib import Path; from dialekt.config import *; from dialekt.training import stage;"
-        "from dialekt.training.records import TrainingInputs;"
-        f"a = Path({str(inputs.corpus)!r});"
-        f"stage.run(TrainingConfig(epochs=1, batch_size=30), TrainingInputs(ModelConfig(base={inputs.model.base!r}, device='cpu'),"
-        f" a, a, a, a, 1, lambda encode: 0.5, 1), Path({str(tmp_path)!r}))"
+        "from pathlib import Path; from dialekt.config import ModelConfig, TrainingConfig;"
+        "from dialekt.training import stage; from dialekt.training.records import TrainingInputs;"
+        f"a = Path({str(inputs.corpus)!r}); model = ModelConfig(base={inputs.model.base!r}, device='cpu');"
+        "inputs = TrainingInputs(model, a, a, a, a, 1, lambda encode: 0.5, 1);"
+        f"stage.run(TrainingConfig(epochs=1, batch_size=30), inputs, Path({str(tmp_path)!r}))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == ""

@@ -71,9 +71,7 @@ def _decisive_pairs(strongest_baseline: str) -> list[tuple[str, str]]:
     ]
 
 
-def compare(
-    scores: Scores, keys: Sequence[tuple[str, str, str]], settings: Settings
-) -> tuple[Comparison, ...]:
+def compare(scores: Scores, keys: Sequence[tuple[str, str, str]], settings: Settings) -> tuple[Comparison, ...]:
     """Compare (system, against, metric) triples by paired bootstrap and sign-flip test.
 
     Where the test does not reject, the interval is widened to include zero: with few non-zero differences a
@@ -90,9 +88,7 @@ def compare(
         seed=settings.seed + _DIFFERENCE_SEED,
         bounds=(-1.0, 1.0),
     )
-    p_values = sign_flip_p_values(
-        differences, resamples=settings.resamples, seed=settings.seed + _SIGN_SEED
-    )
+    p_values = sign_flip_p_values(differences, resamples=settings.resamples, seed=settings.seed + _SIGN_SEED)
     accepted = p_values >= 1 - settings.confidence
     intervals[accepted, 0] = np.minimum(intervals[accepted, 0], 0.0)
     intervals[accepted, 1] = np.maximum(intervals[accepted, 1], 0.0)
@@ -170,10 +166,7 @@ def _reverse(comparison: Comparison) -> Comparison:
 
 
 def _gain(comparison: Comparison) -> str:
-    return (
-        f"{comparison.difference:+.3f} over {comparison.against} "
-        f"({comparison.low:+.3f} to {comparison.high:+.3f})"
-    )
+    return f"{comparison.difference:+.3f} over {comparison.against} ({comparison.low:+.3f} to {comparison.high:+.3f})"
 
 
 def _why_not_others(unbeaten: Sequence[str], effect: float) -> str:
@@ -199,9 +192,7 @@ def measured_deviation(scores: Scores) -> float:
 def measured_effect(scores: Scores, settings: Settings) -> float:
     """Return the minimum detectable effect (80% power) at the measured deviation."""
     queries = len(scores["base"][NDCG])
-    return minimum_detectable_effect(
-        measured_deviation(scores), queries, significance=1 - settings.confidence
-    )
+    return minimum_detectable_effect(measured_deviation(scores), queries, significance=1 - settings.confidence)
 
 
 def largest_changes(

@@ -132,9 +132,7 @@ def _fill(first: Iterable[int], then: Iterable[int], most: int) -> NDArray[np.in
     return np.array(sorted(pool), dtype=np.int64)
 
 
-def _lay_out(
-    collection: Collection, queries: Sequence[Query], judgments: Judgments, pool: NDArray[np.int64]
-) -> DevSet:
+def _lay_out(collection: Collection, queries: Sequence[Query], judgments: Judgments, pool: NDArray[np.int64]) -> DevSet:
     kept, parents = np.unique(collection.parents[pool], return_inverse=True)
     query_ids = tuple(query.id for query in queries)
     parent_ids = tuple(collection.document_ids[parent] for parent in kept.tolist())
@@ -163,9 +161,7 @@ def dev_scores(
     return ndcg(top.indices, dev_set.gains)
 
 
-def score_dev(
-    dev_set: DevSet, query_vectors: NDArray[np.float32], document_vectors: NDArray[np.float32]
-) -> float:
+def score_dev(dev_set: DevSet, query_vectors: NDArray[np.float32], document_vectors: NDArray[np.float32]) -> float:
     """Return the mean NDCG@10 over the dev queries, 0 when there are none."""
     scores = dev_scores(dev_set, query_vectors, document_vectors)
     return float(scores.mean()) if len(scores) else 0.0

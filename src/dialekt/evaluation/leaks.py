@@ -67,9 +67,7 @@ def check(
         pairs=read_records(pairs / "pairs.parquet", Pair) if pairs else [],
         negatives=read_records(negatives / "negatives.parquet", HardNegative) if negatives else [],
     )
-    return check_evidence(
-        evidence, minimum_grade=minimum_grade, near_duplicate_similarity=near_duplicate_similarity
-    )
+    return check_evidence(evidence, minimum_grade=minimum_grade, near_duplicate_similarity=near_duplicate_similarity)
 
 
 def check_evidence(
@@ -124,9 +122,7 @@ def _held_out_queries_in_training(evidence: Evidence) -> list[str]:
 def _twin_queries(evidence: Evidence, threshold: float) -> tuple[str, ...]:
     """Return the trained queries whose words are those of a held-out query, as "trained ~ held out"."""
     used = _trained_query_ids(evidence)
-    trained = {
-        query.id: query.text for query in evidence.queries if query.id in used and query.split is Split.TRAIN
-    }
+    trained = {query.id: query.text for query in evidence.queries if query.id in used and query.split is Split.TRAIN}
     held_out = {query.id: query.text for query in evidence.queries if query.split is not Split.TRAIN}
     first = dict(sorted(near_twins(trained, held_out, threshold), reverse=True))
     return tuple(f"{one} ~ {other}" for one, other in sorted(first.items()))

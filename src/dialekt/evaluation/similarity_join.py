@@ -21,9 +21,7 @@ def tokens_of(text: str) -> Tokens:
     return frozenset(_TOKEN.findall(folded)) or frozenset([folded.strip()])
 
 
-def near_twins(
-    left: Mapping[str, str], right: Mapping[str, str], threshold: float
-) -> Iterator[tuple[str, str]]:
+def near_twins(left: Mapping[str, str], right: Mapping[str, str], threshold: float) -> Iterator[tuple[str, str]]:
     """Yield every (left id, right id) whose texts' token sets have a Jaccard similarity from the threshold on.
 
     Exact. Two sets this similar share a token among the rarest |x| - ⌈t·|x|⌉ + 1 of each, so only those are

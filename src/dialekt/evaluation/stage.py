@@ -232,8 +232,6 @@ def _warnings(held: Held, collection: Collection) -> Iterator[str]:
     if not held.dev:
         yield "there are no dev queries: hybrids are plain reciprocal rank fusion"
     known = frozenset(collection.document_ids)
-    missing = sum(
-        document_id not in known for query in held.test for document_id in held.judgments.positives(query.id)
-    )
+    missing = sum(document_id not in known for query in held.test for document_id in held.judgments.positives(query.id))
     if missing:
         yield f"{missing} positives of test queries are not in the corpus; they count as not found"

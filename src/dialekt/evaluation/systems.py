@@ -68,9 +68,7 @@ class Workshop:
     lexical: Run = field(repr=False)
 
 
-def build_systems(
-    collection: Collection, held: Held, plan: Plan, *, progress: ReportProgress
-) -> Iterator[System]:
+def build_systems(collection: Collection, held: Held, plan: Plan, *, progress: ReportProgress) -> Iterator[System]:
     """Yield every system: bm25, then per model the full dimension, its two hybrids and its smaller dimensions.
 
     `hybrid_*` is fused as the dev queries choose, by the same procedure for base and tuned; `rrf_*` is plain

@@ -91,9 +91,7 @@ def describe_fusion(fusion: Fusion) -> str:
             return f"convex combination of scores, {share}"
 
 
-def _rows(
-    facts: EvaluationFacts, results: Sequence[SystemResult], metrics: Sequence[str]
-) -> tuple[TableRow, ...]:
+def _rows(facts: EvaluationFacts, results: Sequence[SystemResult], metrics: Sequence[str]) -> tuple[TableRow, ...]:
     highest = {metric: max((result.metrics[metric].value for result in results), default=0.0) for metric in metrics}
     return tuple(
         TableRow(

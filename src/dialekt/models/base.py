@@ -11,9 +11,7 @@ from dialekt.models.folders import read_json
 from dialekt.store.hashing import hash_file, hash_json
 
 MINILM = "all-MiniLM-L6-v2"
-MINILM_SHA256 = (
-    "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of model.safetensors on the Hub
-)
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"  # of model.safetensors on the Hub
 _MINILM_NAMES = {MINILM, f"sentence-transformers/{MINILM}"}
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?\Z")
 _MODEL_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -92,9 +90,7 @@ def fetch_model(name: str, *, trust_remote_code: bool = False) -> Path:
     try:
         folder = Path(snapshot_download(_hub_name(resolved), allow_patterns=files, ignore_patterns=ignored))
     except (HfHubHTTPError, HFValidationError, OSError, ValueError) as error:
-        raise ModelError(
-            f"the model {name!r} cannot be had: {_first_line(error)}", hint=_hint(name, error)
-        ) from error
+        raise ModelError(f"the model {name!r} cannot be had: {_first_line(error)}", hint=_hint(name, error)) from error
     check_folder(folder)
     return folder
 

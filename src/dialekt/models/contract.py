@@ -90,9 +90,7 @@ def apply_config(contract: EncodingContract, config: ModelConfig) -> EncodingCon
     contract = dataclasses.replace(
         contract,
         query_prompt=contract.query_prompt if config.query_prompt is None else config.query_prompt,
-        document_prompt=contract.document_prompt
-        if config.document_prompt is None
-        else config.document_prompt,
+        document_prompt=contract.document_prompt if config.document_prompt is None else config.document_prompt,
         pooling=config.pooling or contract.pooling,
         max_tokens=config.max_tokens or contract.max_tokens,
     )
@@ -133,16 +131,12 @@ def _parse(path: Path) -> EncodingContract:
 
 def _checked(values: dict[str, Any], path: Path) -> EncodingContract:
     dimensions = values["matryoshka_dimensions"]
-    texts = all(
-        isinstance(values[key], str) for key in ("model", "query_prompt", "document_prompt", "pooling")
-    )
+    texts = all(isinstance(values[key], str) for key in ("model", "query_prompt", "document_prompt", "pooling"))
     numbers = all(type(values[key]) is int and values[key] > 0 for key in ("max_tokens", "dimension"))
     lists = isinstance(dimensions, list) and all(type(item) is int and item > 0 for item in dimensions)
     if not (texts and numbers and lists and values["normalize"] is True and values["similarity"] == "cosine"):
         raise ModelError("the encoding contract has a value of the wrong kind", path=path, hint=_REPAIR)
-    return EncodingContract(
-        **{**values, "matryoshka_dimensions": _nested(tuple(dimensions), values["dimension"])}
-    )
+    return EncodingContract(**{**values, "matryoshka_dimensions": _nested(tuple(dimensions), values["dimension"])})
 
 
 _REPAIR = "remove dialekt.json to derive the contract from the model's own files"

@@ -58,9 +58,7 @@ class Encoder:
         return cls(model.eval(), contract, precision=precision)
 
     @classmethod
-    def of(
-        cls, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision | None = None
-    ) -> Self:
+    def of(cls, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision | None = None) -> Self:
         """Encode with a model that is already loaded, one under training for example; its weights stay."""
         return cls(model, contract, precision=precision or fastest_precision(str(model.device)))
 
@@ -105,9 +103,7 @@ class Encoder:
             raise ModelError("the tokenizer gives no offsets", hint="use a model with a fast tokenizer")
         return self._tokenizer.offsets(texts)
 
-    def _batches(
-        self, texts: Sequence[str], role: Role
-    ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
+    def _batches(self, texts: Sequence[str], role: Role) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
         """Yield rows and model inputs, longest texts first: memory peaks at once, time left is overstated."""
         prompt = self.contract.prompt(role)
         if not self._takes_token_ids():
@@ -124,9 +120,7 @@ class Encoder:
         plain = isinstance(self.model[0], Transformer | StaticEmbedding) and self._tokenizer is not None
         return plain and all(module.include_prompt for module in self.model if isinstance(module, Pooling))
 
-    def _library_batches(
-        self, texts: Sequence[str], prompt: str
-    ) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
+    def _library_batches(self, texts: Sequence[str], prompt: str) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
         lengths = np.array([len(text) // 4 + 1 for text in texts]).clip(max=self.contract.max_tokens)
         for rows in budget_batches(lengths, self._batch_tokens):
             features = self.model.preprocess([texts[row] for row in rows], prompt=prompt or None)
@@ -218,6 +212,4 @@ def _count_tokens(features: dict[str, Any]) -> int:
 
 
 def _to_device(features: dict[str, Any], device: torch.device) -> dict[str, Any]:
-    return {
-        key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()
-    }
+    return {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in features.items()}

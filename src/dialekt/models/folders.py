@@ -81,13 +81,9 @@ def read_modules(folder: Path) -> tuple[ModulePart, ...]:
         return (ModulePart("Transformer", folder),)
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        parts = tuple(
-            ModulePart(str(row["type"]).rpartition(".")[2], folder / str(row["path"])) for row in rows
-        )
+        parts = tuple(ModulePart(str(row["type"]).rpartition(".")[2], folder / str(row["path"])) for row in rows)
     except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(
-            f"is not a list of modules: {error}", path=path, hint="copy the model folder again"
-        ) from None
+        raise ModelError(f"is not a list of modules: {error}", path=path, hint="copy the model folder again") from None
     if not parts:
         raise ModelError("lists no module", path=path, hint="copy the model folder again")
     return parts
@@ -100,9 +96,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(
-            f"is not valid JSON: {error}", path=path, hint="copy the model folder again"
-        ) from None
+        raise ModelError(f"is not valid JSON: {error}", path=path, hint="copy the model folder again") from None
     if not isinstance(values, dict):
         raise ModelError("is not a JSON object", path=path, hint="copy the model folder again")
     return values
@@ -113,9 +107,7 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
     positions = config.get("max_position_embeddings")
     if not isinstance(positions, int) or positions <= 0:
         return None
-    return (
-        positions - 2 if config.get("model_type") in _PADDED_POSITIONS else positions
-    )  # two rows are padding offset
+    return positions - 2 if config.get("model_type") in _PADDED_POSITIONS else positions  # two rows are padding offset
 
 
 def _declared_prompts(folder: Path) -> tuple[str, str]:
@@ -150,9 +142,7 @@ def _max_tokens(first: ModulePart, config: Mapping[str, Any]) -> int:
         read_json(first.folder / "sentence_bert_config.json").get("max_seq_length"),
         read_json(first.folder / "tokenizer_config.json").get("model_max_length"),
     ]
-    own = next(
-        (int(limit) for limit in stated if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT), None
-    )
+    own = next((int(limit) for limit in stated if isinstance(limit, int | float) and 0 < limit < _NO_LIMIT), None)
     limits = [limit for limit in (own, position_limit(config)) if limit is not None]
     return min(limits, default=_FALLBACK_MAX_TOKENS)
 
@@ -184,9 +174,7 @@ def _static_dimension(path: Path) -> int:
         with path.open("rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(length, 1 << 24)))
-        return int(
-            next(entry["shape"][1] for key, entry in header.items() if key.endswith("embedding.weight"))
-        )
+        return int(next(entry["shape"][1] for key, entry in header.items() if key.endswith("embedding.weight")))
     except (OSError, ValueError, KeyError, IndexError, struct.error, StopIteration) as error:
         raise ModelError(
             f"the weights are unreadable: {error}", path=path, hint="copy the model folder again"

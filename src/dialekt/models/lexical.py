@@ -64,11 +64,7 @@ def _segments(word: str) -> list[str]:
 
 def looks_english(texts: Iterable[str]) -> bool:
     """Say whether a sample of texts is English: mostly ASCII words, a share of them function words of English."""
-    words = [
-        word
-        for text in islice(texts, _SAMPLE_TEXTS)
-        for word in _WORD.findall(text[:_SAMPLE_CHARACTERS].lower())
-    ]
+    words = [word for text in islice(texts, _SAMPLE_TEXTS) for word in _WORD.findall(text[:_SAMPLE_CHARACTERS].lower())]
     if not words:
         return False
     ascii_share = sum(word.isascii() for word in words) / len(words)

@@ -33,9 +33,7 @@ def choose_device(requested: str | None = None) -> str:
         return "mps" if torch.backends.mps.is_available() else "cpu"
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     kind, _, index = requested.partition(":")
-    there = available.get(kind, False) and (
-        kind != "cuda" or not index or int(index) < torch.cuda.device_count()
-    )
+    there = available.get(kind, False) and (kind != "cuda" or not index or int(index) < torch.cuda.device_count())
     if not there:
         known = ", ".join(name for name, present in available.items() if present)
         raise ModelError(

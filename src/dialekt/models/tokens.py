@@ -6,9 +6,7 @@ from typing import Any, Self
 
 from tokenizers import Tokenizer
 
-_CHARACTERS_PER_TOKEN = (
-    100  # no text averages longer tokens; what lies beyond the limit need not be tokenised
-)
+_CHARACTERS_PER_TOKEN = 100  # no text averages longer tokens; what lies beyond the limit need not be tokenised
 _SLICE_CHARACTERS = 100_000
 _BATCH_CHARACTERS = 4_000_000
 
@@ -35,11 +33,7 @@ class BulkTokenizer:
         if isinstance(tokenizer, Tokenizer):  # a static embedding's: it adds no special tokens
             return cls(tokenizer, max_tokens=max_tokens, special_tokens=False)
         backend = getattr(tokenizer, "backend_tokenizer", None)
-        return (
-            cls(backend, max_tokens=max_tokens, special_tokens=True)
-            if isinstance(backend, Tokenizer)
-            else None
-        )
+        return cls(backend, max_tokens=max_tokens, special_tokens=True) if isinstance(backend, Tokenizer) else None
 
     def token_ids(self, texts: Sequence[str], prompt: str) -> list[list[int]]:
         """Return the token ids of every text behind its prompt, cut to the limit, special ones included."""

@@ -54,9 +54,7 @@ def select_best(scores: NDArray[np.float32], k: int) -> NDArray[np.int64]:
     """Return the positions of the k largest scores of a row, best first; equal scores by position."""
     if k < len(scores):
         threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
-        candidates = np.flatnonzero(
-            scores >= threshold
-        )  # ties at the threshold come along, lowest positions first
+        candidates = np.flatnonzero(scores >= threshold)  # ties at the threshold come along, lowest positions first
     else:
         candidates = np.arange(len(scores))
     order = np.argsort(-scores[candidates], kind="stable")[:k]

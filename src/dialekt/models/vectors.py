@@ -108,15 +108,9 @@ def load_vectors(folder: Path) -> Vectors:
 
 def _read_sides(inputs: VectorsInputs) -> tuple[_Side, _Side]:
     documents = read_records(inputs.corpus / "documents.parquet", Document)
-    queries = [
-        query
-        for query in read_records(inputs.split / "queries.parquet", Query)
-        if query.split in inputs.splits
-    ]
+    queries = [query for query in read_records(inputs.split / "queries.parquet", Query) if query.split in inputs.splits]
     return (
-        _Side(
-            "document", Role.DOCUMENT, [item.id for item in documents], [item.content for item in documents]
-        ),
+        _Side("document", Role.DOCUMENT, [item.id for item in documents], [item.content for item in documents]),
         _Side("query", Role.QUERY, [item.id for item in queries], [item.text for item in queries]),
     )
 
@@ -180,17 +174,11 @@ def _load_side(folder: Path, name: str, role: Role) -> tuple[list[str], NDArray[
         ids: list[str] = json.loads(ids_path.read_text(encoding="utf-8"))
         vectors = _open(vectors_path)
     except FileNotFoundError as error:
-        raise StorageError(
-            "the vectors are missing", path=error.filename, hint="run the stage again"
-        ) from None
+        raise StorageError("the vectors are missing", path=error.filename, hint="run the stage again") from None
     except (OSError, ValueError) as error:
-        raise StorageError(
-            f"the vectors are damaged: {error}", path=folder, hint="run the stage again"
-        ) from None
+        raise StorageError(f"the vectors are damaged: {error}", path=folder, hint="run the stage again") from None
     if len(ids) != len(vectors):
-        raise StorageError(
-            f"{len(ids)} ids and {len(vectors)} vectors", path=vectors_path, hint="run the stage again"
-        )
+        raise StorageError(f"{len(ids)} ids and {len(vectors)} vectors", path=vectors_path, hint="run the stage again")
     return ids, vectors
 
 
