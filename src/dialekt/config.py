@@ -259,6 +259,7 @@ class EvaluationConfig(Section):
         default=60, description="k of reciprocal rank fusion (Cormack et al. 2009)"
     )
     max_dev_queries: PositiveInt = Field(default=300, description="dev queries that training scores at each checkpoint")
+    wins_and_losses: PositiveInt = Field(default=20, description="largest changes of a query kept, of each kind")
 
 
 class RegistryConfig(Section):
@@ -274,7 +275,6 @@ class ReportConfig(Section):
     """What the report shows."""
 
     texts: bool = Field(default=False, description="show query and document texts of wins and losses")
-    wins_and_losses: PositiveInt = Field(default=20, description="queries shown of each kind")
 
 
 class Config(Section):

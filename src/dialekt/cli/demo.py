@@ -20,13 +20,14 @@ MARKER = ".dialekt-demo"
 SETTINGS = {
     "project.name": "Python docstrings",
     "corpus.path": "docstrings",
-    "training.time_limit_minutes": 4.0,
+    "model.max_tokens": 128,
+    "training.time_limit_minutes": 2.5,
 }
 
 
 def demo(
     folder: Annotated[Path, typer.Argument(help="Where the demo project is made.")] = Path("demo-project"),
-    limit: Annotated[int, typer.Option("--limit", min=100, help="Use at most this many docstrings.")] = 7_000,
+    limit: Annotated[int, typer.Option("--limit", min=100, help="Use at most this many docstrings.")] = 2_400,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove an earlier demo in that folder first.")] = False,
     settings: SetOption = None,
     as_json: JsonOption = False,

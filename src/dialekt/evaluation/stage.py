@@ -40,7 +40,6 @@ from dialekt.store.tables import read_records, write_records
 from dialekt.types import Progress, Qrel, Query, ReportProgress, Split, no_progress
 
 STAGE_VERSION = 1
-CHANGES = 20
 _DEEPEST_CUTOFF = 100
 _BASELINES = ("bm25", "base", "hybrid_base")
 
@@ -190,7 +189,7 @@ def _facts(
     comparisons = compare_all(scores, strongest_baseline=baseline, settings=settings)
     effect = measured_effect(scores, settings)
     advice = recommend(comparisons, results, effect=effect)
-    wins, losses = largest_changes([query.id for query in held.test], scores, most=CHANGES)
+    wins, losses = largest_changes([query.id for query in held.test], scores, most=config.wins_and_losses)
     return EvaluationFacts(
         queries=len(held.test),
         documents=len(collection.document_ids),
