@@ -70,7 +70,7 @@ def finished(project: Project) -> tuple[StageRecord, ...]:
 def _stages_until(last: StageName) -> Iterator[Stage]:
     for stage in STAGES:
         yield stage
-        if stage.name is last:
+        if stage.name == last:
             return
 
 
