@@ -89,6 +89,7 @@ def test_a_damaged_artefact_is_said_and_made_again(project_copy: Path) -> None:
     [
         ("report.texts=true", StageName.REPORT),
         ("evaluation.resamples=500", StageName.EVALUATION),
+        ("evaluation.wins_and_losses=3", StageName.EVALUATION),
         ("training.epochs=2", StageName.TRAINING),
         ("negatives.per_query=1", StageName.NEGATIVES),
         ("model.max_tokens=32", StageName.CORPUS),
