@@ -42,8 +42,8 @@ def init(
     write_atomic(target, render({name: value for name, value in chosen.items() if value is not None}))
     step = "dialekt run" if corpus or judgments else "set corpus.path in dialekt.toml, then: dialekt run"
     there = "" if home == Path.cwd() else f"cd {folder} && "
-    screen.results.print(f"wrote {target}", soft_wrap=True)
-    screen.results.print(f"Next: {there if step == 'dialekt run' else ''}{step}", soft_wrap=True)
+    screen.results.print(f"wrote {target}", soft_wrap=True, markup=False)
+    screen.results.print(f"Next: {there if step == 'dialekt run' else ''}{step}", soft_wrap=True, markup=False)
     screen.finish({"config": str(target), "next": step})
 
 

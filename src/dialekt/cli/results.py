@@ -33,12 +33,18 @@ def show_results(screen: Screen, walk: "Walk") -> None:
     registered = by_stage.get(StageName.REGISTRY)
     version = str(registered.facts["version"]) if registered else ""
     if report := by_stage.get(StageName.REPORT):
-        screen.results.print(f"Report: {_from_here(walk.project.folder / report.facts['html'])}", soft_wrap=True)
-    screen.results.print(f"Next: {next_command(facts, version)}{_named(walk.project.folder)}", soft_wrap=True)
+        screen.results.print(
+            f"Report: {_from_here(walk.project.folder / report.facts['html'])}", soft_wrap=True, markup=False
+        )
+    screen.results.print(
+        f"Next: {next_command(facts, version)}{_named(walk.project.folder)}", soft_wrap=True, markup=False
+    )
 
 
 def show_table(screen: Screen, facts: "EvaluationFacts") -> None:
     """Print the table of systems, the rows of smaller dimensions, the comparison and the recommendation."""
+    from rich.markup import escape
+
     screen.results.print()
     screen.results.print(f"{facts.queries:,} held-out queries, {facts.documents:,} documents, 95% intervals\n")
     screen.results.print(_systems_table(facts))
@@ -50,7 +56,7 @@ def show_table(screen: Screen, facts: "EvaluationFacts") -> None:
     if gain := facts.comparison("tuned", "base"):
         screen.results.print(comparison_sentence(gain))
     deploy = NAMES.get(facts.recommendation, facts.recommendation)
-    screen.results.print(f"Deploy [bold]{deploy}[/]: {facts.recommendation_reason}")
+    screen.results.print(f"Deploy [bold]{deploy}[/]: {escape(facts.recommendation_reason)}")
 
 
 def comparison_sentence(gain: "Comparison") -> str:

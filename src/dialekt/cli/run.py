@@ -35,6 +35,7 @@ def run(
 
 def show_plan(screen: Screen, planned: tuple[PlannedStage, ...]) -> None:
     """Print what a run would do with each stage."""
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
@@ -42,7 +43,7 @@ def show_plan(screen: Screen, planned: tuple[PlannedStage, ...]) -> None:
         table.add_column(title)
     for stage in planned:
         style = "green" if stage.action == "skip" else "bold"
-        table.add_row(stage.stage.value, f"[{style}]{stage.action.value}[/]", stage.reason)
+        table.add_row(stage.stage.value, f"[{style}]{stage.action.value}[/]", escape(stage.reason))
     screen.results.print(table)
     stages = [{"stage": item.stage, "action": item.action, "reason": item.reason, "key": item.key} for item in planned]
     screen.finish({"dry_run": True, "stages": stages})

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rich.markup import escape
+
 from dialekt.flow.records import StageName
 
 Facts = Mapping[str, Any]
@@ -26,7 +28,7 @@ def details(stage: StageName, facts: Facts) -> list[str]:
     counts = [f"{count:,} {rule.replace('_', ' ')}" for rule, count in dropped.items() if count]
     if counts and stage is not StageName.NEGATIVES:
         lines.append(f"dropped: {', '.join(counts)}")
-    return [*lines, *(f"[yellow]warning:[/] {text}" for text in facts.get("warnings") or ())]
+    return [*map(escape, lines), *(f"[yellow]warning:[/] {escape(text)}" for text in facts.get("warnings") or ())]
 
 
 def _judgments(facts: Facts) -> str:

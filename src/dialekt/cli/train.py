@@ -14,6 +14,6 @@ def train(
     screen = open_screen("train", as_json=as_json, quiet=quiet)
     finished = walk(screen, project, settings, until=StageName.TRAINING)
     record = finished.record(StageName.TRAINING)
-    screen.results.print(str(record.folder / "model"), soft_wrap=True)
+    screen.results.print(str(record.folder / "model"), soft_wrap=True, markup=False)
     screen.results.print("next: dialekt evaluate")
     screen.finish(finished.answer() | {"model": str(record.folder / "model")})

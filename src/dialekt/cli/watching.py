@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
+from rich.text import Text
 
 from dialekt.cli.screen import Screen
 from dialekt.cli.summaries import details, summarize
@@ -28,17 +29,23 @@ def watch(screen: Screen) -> Iterator["PlainObserver | BarObserver"]:
     if not console.is_terminal or screen.quiet:
         yield PlainObserver(console)
         return
-    columns = (
-        TextColumn("  {task.description}"),
-        BarColumn(bar_width=20),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("[dim]{task.fields[note]}"),
-    )
+    columns = (TextColumn("  {task.description}"), BarColumn(bar_width=10), StandingColumn())
     with Bar(*columns, console=console, transient=True, refresh_per_second=4) as bar:
         yield BarObserver(console, bar)
+
+
+class StandingColumn(ProgressColumn):
+    """How much is done, for how long it has run, how long it will take, and what the stage has to say."""
+
+    def render(self, task: Task) -> Text:
+        """Write the part that is known."""
+        elapsed = duration(task.elapsed or 0.0)
+        parts = [elapsed]
+        if task.total is not None:
+            parts = [f"{int(task.completed):,}/{int(task.total):,}", elapsed]
+        if task.time_remaining:
+            parts.append(f"{duration(task.time_remaining)} left")
+        return Text(", ".join(filter(None, [*parts, task.fields["note"]])), style="dim")
 
 
 class PlainObserver:
@@ -85,7 +92,7 @@ class BarObserver:
     def progressed(self, stage: str, progress: Progress) -> None:
         """Move the bar; a new label is a new piece of work with its own time left."""
         if self._task is None or progress.label != self._label:
-            self._begin(f"{stage}: {progress.label}" if progress.label else stage)
+            self._begin(stage if progress.label in {"", stage} else f"{stage}: {progress.label}")
             self._label = progress.label
         assert self._task is not None
         self._bar.update(self._task, completed=progress.done, total=progress.total, note=progress.note)
