@@ -21,6 +21,9 @@ SETTINGS = {
     "project.name": "Python docstrings",
     "corpus.path": "docstrings",
     "model.max_tokens": 128,
+    "training.batch_size": 32,
+    "training.learning_rate": 1e-4,
+    "training.max_document_tokens": 64,
     "training.time_limit_minutes": 2.5,
 }
 

@@ -70,9 +70,7 @@ def derive_recipe(
     )
     batch = choices.number("batch_size", config.batch_size, *_batch_size(pairs, queries_per_document, on_gpu=on_gpu))
     epochs = choices.number("epochs", config.epochs, *_epochs(pairs))
-    learning_rate = choices.number(
-        "learning_rate", config.learning_rate, 5e-5, "between 2e-5 and 1e-4 the measured sets do not differ"
-    )
+    learning_rate = choices.number("learning_rate", config.learning_rate, *_learning_rate(int(batch)))
     precision = config.precision
     if precision is None:
         precision = machine.precision
@@ -123,6 +121,12 @@ def _batch_size(pairs: int, queries_per_document: int, *, on_gpu: bool) -> tuple
     size = min(documents * queries_per_document, most)
     why = f"{documents} documents a step" if size < most else "at least 16 steps an epoch"
     return size, why
+
+
+def _learning_rate(batch_size: int) -> tuple[float, str]:
+    """Scale with the square root of the batch: https://arxiv.org/abs/2205.10287."""
+    scaled = float(np.clip(5e-5 * np.sqrt(batch_size / 64), 2e-5, 1e-4))
+    return float(f"{scaled:.1e}"), f"5e-5 at 64 pairs a step, with the square root of the batch of {batch_size}"
 
 
 def _epochs(pairs: int) -> tuple[float, str]:
