@@ -30,7 +30,7 @@ def _walk(observer: PlainObserver | BarObserver) -> None:
 
 
 def test_a_terminal_gets_a_bar_and_then_the_stage_line() -> None:
-    """While a stage works its bar shows how much is done; afterwards one line says what came out and how long it took."""
+    """While a stage works its bar shows how much is done; afterwards a line says what came out."""
     screen, written = _screen(terminal=True)
     with watch(screen) as observer:
         assert isinstance(observer, BarObserver)
