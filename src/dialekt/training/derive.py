@@ -140,7 +140,7 @@ def _epochs(pairs: int) -> tuple[float, str]:
 def _hard_negatives(examples: Examples) -> tuple[int, str]:
     if not any(len(rows) for rows in examples.negatives):
         return 0, "none were mined"
-    return 1, "one per query: the second costs as much as it brings"
+    return 1, "one per document: each more costs as much as a positive"
 
 
 def _length(lengths: NDArray[np.int64], limit: int) -> tuple[int, str]:
