@@ -242,7 +242,7 @@ class TrainingConfig(Section):
         default=None, description="mine again with the model under training every this part of an epoch"
     )
     time_limit_minutes: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="shorten training to fit; the schedule still ends at zero"
+        default=None, description="shorten training, dev scores included, to fit; the schedule still ends at zero"
     )
     interpolate: bool = Field(
         default=True, description="choose the mixture of base and tuned weights on the dev queries"

@@ -24,7 +24,7 @@ SETTINGS = {
     "training.batch_size": 32,
     "training.learning_rate": 1e-4,
     "training.max_document_tokens": 64,
-    "training.time_limit_minutes": 2.5,
+    "training.time_limit_minutes": 3.25,
 }
 
 

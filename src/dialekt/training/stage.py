@@ -20,7 +20,7 @@ from dialekt.training.batches import Plan, plan_steps
 from dialekt.training.derive import Machine, Recipe, derive_recipe
 from dialekt.training.examples import Examples, build_examples
 from dialekt.training.fit import Fit, FitResult, fit, last_checkpoint
-from dialekt.training.interpolation import choose_mixture
+from dialekt.training.interpolation import SHARES, choose_mixture
 from dialekt.training.records import STAGE_VERSION, Derived, Mixture, TrainingFacts, TrainingInputs
 from dialekt.training.trainer import ExampleSource, PlannedSteps, RankingStep, disable_dropout, seconds_per_step
 from dialekt.types import Document, HardNegative, Pair, Progress, Query, ReportProgress, no_progress
@@ -158,17 +158,27 @@ def _measure_start(session: _Session, source: ExampleSource, plan: Plan) -> _Sta
     if path.is_file() and last_checkpoint(session.out / "checkpoints"):
         return _Start(**json.loads(path.read_text(encoding="utf-8")))
     session.progress(Progress("scoring the base model on dev", 0))
+    began = time.monotonic()
     base = session.score()
+    scoring_seconds = time.monotonic() - began
     seconds, steps = 0.0, len(plan.steps)
     if session.config.time_limit_minutes is not None:
         session.progress(Progress("timing a few steps", 0))
         dataset = PlannedSteps(source, plan, session.recipe, pad_id=0, seed=session.inputs.seed)
         samples = [dataset.batch(index) for index in range(min(3, steps))]
         seconds = seconds_per_step(session.step, samples, session.encoder.model.device)
-        steps = max(1, min(steps, int(session.config.time_limit_minutes * 60 / seconds)))
+        steps = max(1, min(steps, int(_seconds_for_steps(session, scoring_seconds) / seconds)))
     start = _Start(base, seconds, steps)
     write_atomic(path, json.dumps(asdict(start)))
     return start
+
+
+def _seconds_for_steps(session: _Session, scoring_seconds: float) -> float:
+    """Return what dev scores leave of the time limit; at least half of it."""
+    assert session.config.time_limit_minutes is not None
+    limit = session.config.time_limit_minutes * 60
+    scores = session.recipe.evaluations + (len(SHARES) if session.config.interpolate else 0)
+    return max(limit / 2, limit - scores * scoring_seconds)
 
 
 def _mix(session: _Session, fitted: FitResult, *, base_dev_ndcg: float) -> list[Mixture]:
