@@ -14,6 +14,8 @@ SYSTEM_LABELS = {
     "hybrid_base": "Hybrid (BM25 + base)",
     "tuned": "Tuned model",
     "hybrid_tuned": "Hybrid (BM25 + tuned)",
+    "rrf_base": "Plain rank fusion, base",
+    "rrf_tuned": "Plain rank fusion, tuned",
 }
 SYSTEM_PHRASES = {
     "bm25": "BM25",
@@ -21,6 +23,8 @@ SYSTEM_PHRASES = {
     "hybrid_base": "the base hybrid",
     "tuned": "the tuned model",
     "hybrid_tuned": "the tuned hybrid",
+    "rrf_base": "plain rank fusion with the base model",
+    "rrf_tuned": "plain rank fusion with the tuned model",
 }
 STAGE_LABELS = {
     "judgments": "Judgments",

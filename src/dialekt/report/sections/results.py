@@ -101,7 +101,7 @@ def _fusion_paragraphs(results: Sequence[SystemResult]) -> list[Block]:
 
 def _fusion_sentence(result: SystemResult) -> str:
     fusion = result.fusion
-    if fusion is None:
+    if fusion is None or result.system.startswith("rrf"):  # plain fusion has nothing to choose
         return ""
     weight = formats.percent(fusion.lexical_weight)
     name = formats.system_label(result.system)
@@ -111,7 +111,7 @@ def _fusion_sentence(result: SystemResult) -> str:
     chosen = (
         f"chosen on {formats.count(fusion.dev_queries)} dev queries (NDCG@10 {formats.score(fusion.dev_score)})"
         if fusion.dev_score is not None
-        else "the default, as there were no dev queries to choose on"
+        else "the default, as there were too few dev queries to choose on"
     )
     return f"{name} joins both lists by {how} with BM25 at {weight}, {chosen}."
 
