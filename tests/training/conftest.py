@@ -10,7 +10,7 @@ import pytest
 from dialekt.config import ModelConfig
 from dialekt.store.tables import write_records
 from dialekt.training.records import EncodeFunction, TrainingInputs
-from dialekt.types import Document, HardNegative, Pair, Query, Retriever, Role
+from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Retriever, Role
 
 WORDS = (
     *("cat", "dog", "bird", "fish", "tree", "flower", "river", "mountain", "city", "road"),
@@ -61,6 +61,8 @@ def training_inputs(problem: Problem, tiny_model: Path, tmp_path: Path) -> Calla
         write_records(folder / "documents.parquet", problem.documents, Document)
         write_records(folder / "queries.parquet", problem.queries, Query)
         write_records(folder / "pairs.parquet", problem.pairs, Pair)
+        qrels = [Qrel(pair.query_id, pair.document_id) for pair in problem.pairs]
+        write_records(folder / "qrels.parquet", qrels, Qrel)
         write_records(folder / "negatives.parquet", problem.negatives, HardNegative)
         values = {
             "model": ModelConfig(base=str(tiny_model), device="cpu"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dialekt.training.batches import collate, plan_steps
 from dialekt.training.examples import Examples, build_examples
-from dialekt.types import Document, HardNegative, Pair, Query, Retriever, Role
+from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Retriever, Role
 
 
 def tokenise(texts: Sequence[str], role: Role) -> list[list[int]]:
@@ -106,6 +106,16 @@ def test_chunks_and_near_duplicates_of_an_answer_are_masked() -> None:
     examples = build_examples(documents, queries, pairs, [], tokenise=tokenise)
     answers = examples.is_positive(np.array([0], dtype=np.int32), np.arange(4, dtype=np.int32))
     assert answers.tolist() == [[True, True, True, False]]
+
+
+def test_answers_that_are_no_pair_are_masked() -> None:
+    """A judged answer that is no pair, for its low grade or a limit, is no negative; a judged non-match may be one."""
+    documents = [Document(f"d{i}", "text", parent_id=f"d{i}", duplicate_of=f"d{i}") for i in range(3)]
+    pairs = [Pair("q", "d0"), Pair("r", "d1"), Pair("r", "d2")]
+    qrels = [Qrel("q", "d0", 2.0), Qrel("q", "d1", 1.0), Qrel("q", "d2", 0.0)]
+    examples = build_examples(documents, [Query("q", "a"), Query("r", "b")], pairs, [], tokenise=tokenise, qrels=qrels)
+    answers = examples.is_positive(np.array([0], dtype=np.int32), np.arange(3, dtype=np.int32))
+    assert answers.tolist() == [[True, True, False]]
 
 
 @pytest.mark.parametrize("limit", [2, 3, 5])

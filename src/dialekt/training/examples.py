@@ -1,13 +1,13 @@
 """Training examples as arrays: tokens cached once, positives and negatives as sorted code tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.types import Document, HardNegative, Pair, Query, Role
+from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Role
 
 Tokenise = Callable[[Sequence[str], Role], list[list[int]]]
 """Texts and their role → token ids, with prompt and special tokens."""
@@ -56,8 +56,9 @@ class Examples:
 
     Row numbers of queries and documents count the queries with a pair and the documents that occur in a pair or as
     a negative. `document_group` is equal for documents that answer the same thing: chunks of one parent and
-    near-duplicates. `positive_codes` holds `query * groups + group` of every judged positive, sorted, so that no
-    answer of a query is ever used as its negative. `negatives` lists rows of hard negatives per query, best first.
+    near-duplicates. `positive_codes` holds `query * groups + group` of every judged answer, also of those that are
+    no pair, sorted, so that no answer of a query is ever used as its negative. `negatives` lists rows of
+    hard negatives per query, best first.
     """
 
     query_ids: tuple[str, ...]
@@ -104,9 +105,13 @@ def build_examples(
     negatives: Sequence[HardNegative],
     *,
     tokenise: Tokenise,
+    qrels: Sequence[Qrel] = (),
     keep_all_documents: bool = False,
 ) -> Examples:
-    """Turn tables into arrays. `keep_all_documents` tokenises the whole corpus, which re-mining needs."""
+    """Turn tables into arrays. `keep_all_documents` tokenises the whole corpus, which re-mining needs.
+
+    `qrels` with a grade above 0 are answers too, though they may be no pair: cut by a limit, or of a lower grade.
+    """
     used = {pair.document_id for pair in pairs} | {negative.document_id for negative in negatives}
     kept = [document for document in documents if keep_all_documents or document.id in used]
     document_ids = tuple(document.id for document in kept)
@@ -118,7 +123,10 @@ def build_examples(
     groups = _groups(kept, documents)
     pair_query = np.array([query_row[pair.query_id] for pair in pairs], dtype=np.int32)
     pair_document = np.array([document_row[pair.document_id] for pair in pairs], dtype=np.int32)
-    codes = pair_query.astype(np.int64) * (int(groups.max(initial=0)) + 1) + groups[pair_document]
+    answers = set(zip(pair_query.tolist(), groups[pair_document].tolist(), strict=True))
+    answers |= _judged_answers(qrels, query_row, kept, groups)
+    count = int(groups.max(initial=0)) + 1
+    codes = np.array(sorted(query * count + group for query, group in answers), dtype=np.int64)
     return Examples(
         query_ids=query_ids,
         document_ids=document_ids,
@@ -128,9 +136,24 @@ def build_examples(
         pair_document=pair_document,
         pair_weight=np.array([pair.weight for pair in pairs], dtype=np.float32),
         document_group=groups,
-        positive_codes=np.unique(codes),
+        positive_codes=codes,
         negatives=_negative_rows(negatives, query_ids, document_ids),
     )
+
+
+def _judged_answers(
+    qrels: Sequence[Qrel], query_row: Mapping[str, int], kept: Sequence[Document], groups: NDArray[np.int64]
+) -> set[tuple[int, int]]:
+    """Return (query row, group) of every judged answer; judgments name parents, whose chunks may be in many groups."""
+    by_parent: dict[str, set[int]] = {}
+    for document, group in zip(kept, groups.tolist(), strict=True):
+        by_parent.setdefault(document.parent_id or document.id, set()).add(group)
+    return {
+        (query_row[qrel.query_id], group)
+        for qrel in qrels
+        if qrel.grade > 0 and qrel.query_id in query_row
+        for group in by_parent.get(qrel.document_id, ())
+    }
 
 
 def _groups(kept: Sequence[Document], documents: Sequence[Document]) -> NDArray[np.int64]:

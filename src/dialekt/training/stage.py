@@ -23,7 +23,7 @@ from dialekt.training.fit import Fit, FitResult, fit, last_checkpoint
 from dialekt.training.interpolation import SHARES, choose_mixture
 from dialekt.training.records import STAGE_VERSION, Derived, Mixture, TrainingFacts, TrainingInputs
 from dialekt.training.trainer import ExampleSource, PlannedSteps, RankingStep, disable_dropout, seconds_per_step
-from dialekt.types import Document, HardNegative, Pair, Progress, Query, ReportProgress, no_progress
+from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, ReportProgress, no_progress
 
 __all__ = ["STAGE_VERSION", "run"]
 
@@ -141,6 +141,7 @@ def _read_examples(inputs: TrainingInputs, encoder: Encoder) -> Examples:
         pairs,
         read_records(inputs.negatives / "negatives.parquet", HardNegative),
         tokenise=encoder.token_ids,
+        qrels=read_records(inputs.split / "qrels.parquet", Qrel),
         keep_all_documents=inputs.remine is not None,
     )
 
