@@ -2,17 +2,14 @@
 
 import json
 import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Sequence
-from types import FrameType
-from typing import Any, NoReturn
 
 import typer
 
 from dialekt.cli.app import app
+from dialekt.cli.stopping import stopping
 from dialekt.errors import DialektError
 
 STOPPED = 130
@@ -27,9 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = DEBUG_FLAG in given
     words = [word for word in given if word != DEBUG_FLAG]
     as_json = "--json" in words
-    previous = _on_termination(_stop)
     try:
-        return _run(words, as_json=as_json)
+        with stopping():
+            return _run(words, as_json=as_json)
     except KeyboardInterrupt:
         return _say_stopped(as_json=as_json)
     except BrokenPipeError:
@@ -43,8 +40,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         hint = "" if debug else f"this is a fault of dialekt; run with {DEBUG_FLAG} for the traceback"
         return _say_error(f"unexpected {type(error).__name__}: {error}", hint, 1, as_json=as_json)
-    finally:
-        _on_termination(previous)
 
 
 def _run(words: list[str], *, as_json: bool) -> int:
@@ -64,18 +59,6 @@ def _run(words: list[str], *, as_json: bool) -> int:
 def _usage_message(error: Exception) -> str:
     format_message = getattr(error, "format_message", None)
     return str(format_message() if format_message else error).rstrip(".")
-
-
-def _on_termination(handler: Any) -> Any:
-    """Set who answers a request to end, and return who did before; only the main thread of a program may."""
-    if threading.current_thread() is threading.main_thread():
-        return signal.signal(signal.SIGTERM, handler)
-    return None
-
-
-def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    """Treat a request to end as Ctrl-C: what is finished is kept."""
-    raise KeyboardInterrupt
 
 
 def _say_stopped(*, as_json: bool) -> int:

@@ -51,8 +51,9 @@ def walk(screen: Screen, folder: Path | None, overrides: Sequence[str] | None, *
 
 def walk_project(screen: Screen, project: "Project", *, until: "StageName") -> Walk:
     """Run the journey of an open project up to a stage, drawing every stage as it goes."""
+    from dialekt.cli.stopping import HeedingObserver
     from dialekt.cli.watching import watch
     from dialekt.flow.journey import run
 
     with watch(screen) as observer:
-        return Walk(project, run(project, observer=observer, until=until))
+        return Walk(project, run(project, observer=HeedingObserver(observer), until=until))
