@@ -252,7 +252,7 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """What is measured on the held-out queries."""
 
-    depth: PositiveInt = Field(default=100, description="documents kept per query and system")
+    depth: Annotated[int, Field(ge=100)] = Field(default=100, description="documents kept per query and system")
     confidence: Share = Field(default=0.95, description="of the intervals")
     resamples: PositiveInt = Field(default=10_000, description="bootstrap resamples, and sign flips of the paired test")
     hybrid_rank_constant: PositiveInt = Field(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialekt.training.batches import collate, plan_steps
+from dialekt.training.batches import Piece, collate, plan_steps
 from dialekt.training.examples import Examples, build_examples
 from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Retriever, Role
 
@@ -51,7 +51,7 @@ def test_no_answer_is_a_negative(pairs: list[tuple[int, int]], seed: int) -> Non
     examples = examples_of(pairs, negatives=[(q, (d + 3) % 40) for q, d in pairs if (q, (d + 3) % 40) not in pairs])
     plan = plan_steps(examples, batch_size=12, queries_per_document=2, epochs=1, seed=seed)
     for step in plan.steps:
-        batch = collate(examples, step, hard_negatives=1, texts_per_batch=8, pad_id=0, seed=seed)
+        batch = collate(examples, step, hard_negatives=1, piece=Piece(8, 10_000), pad_id=0, seed=seed)
         assert not bool(batch.masked[np.arange(len(step)), batch.targets].any())
         per_query = batch.masked.sum(dim=1).numpy() + 1
         for row, pair in enumerate(step):
@@ -82,7 +82,7 @@ def test_padding_keeps_every_token_in_its_row() -> None:
     """Texts are padded in groups of similar length, and `rows` leads back to the order of the step."""
     examples = examples_of([(i, i) for i in range(20)])
     step = np.arange(20, dtype=np.int32)
-    batch = collate(examples, step, hard_negatives=0, texts_per_batch=6, pad_id=0, seed=0)
+    batch = collate(examples, step, hard_negatives=0, piece=Piece(6, 10_000), pad_id=0, seed=0)
     assert len(batch.queries) == 4
     rows = np.concatenate([part.rows.numpy() for part in batch.queries])
     assert sorted(rows) == list(range(20))
@@ -104,8 +104,22 @@ def test_chunks_and_near_duplicates_of_an_answer_are_masked() -> None:
     queries = [Query("q", "what"), Query("r", "who"), Query("s", "where"), Query("t", "when")]
     pairs = [Pair("q", "a#0"), Pair("r", "a#1"), Pair("s", "twin"), Pair("t", "b")]
     examples = build_examples(documents, queries, pairs, [], tokenise=tokenise)
-    answers = examples.is_positive(np.array([0], dtype=np.int32), np.arange(4, dtype=np.int32))
-    assert answers.tolist() == [[True, True, True, False]]
+    answers = examples.is_answer(np.arange(4, dtype=np.int32), np.arange(4, dtype=np.int32))
+    assert answers.tolist() == [
+        [True, True, True, False],
+        [True, True, False, False],
+        [True, False, True, False],
+        [False, False, False, True],
+    ]
+
+
+def test_a_piece_keeps_its_token_budget() -> None:
+    """No piece has more padded tokens than the budget, unless one text alone does."""
+    examples = examples_of([(i, i) for i in range(40)])
+    step = np.arange(40, dtype=np.int32)
+    batch = collate(examples, step, hard_negatives=0, piece=Piece(32, 20), pad_id=0, seed=0)
+    assert all(part.tokens <= 20 for part in batch.documents)
+    assert sum(len(part.rows) for part in batch.documents) == 40
 
 
 def test_answers_that_are_no_pair_are_masked() -> None:
@@ -114,7 +128,7 @@ def test_answers_that_are_no_pair_are_masked() -> None:
     pairs = [Pair("q", "d0"), Pair("r", "d1"), Pair("r", "d2")]
     qrels = [Qrel("q", "d0", 2.0), Qrel("q", "d1", 1.0), Qrel("q", "d2", 0.0)]
     examples = build_examples(documents, [Query("q", "a"), Query("r", "b")], pairs, [], tokenise=tokenise, qrels=qrels)
-    answers = examples.is_positive(np.array([0], dtype=np.int32), np.arange(3, dtype=np.int32))
+    answers = examples.is_answer(np.array([0], dtype=np.int32), np.arange(3, dtype=np.int32))
     assert answers.tolist() == [[True, True, False]]
 
 

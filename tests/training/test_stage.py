@@ -11,14 +11,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.training.conftest import Problem
 
 from dialekt.config import ModelConfig, Precision, TrainingConfig
-from dialekt.errors import InputError
+from dialekt.errors import ConfigError, InputError
 from dialekt.models.contract import read_contract
 from dialekt.models.encoder import Encoder
 from dialekt.store.tables import write_records
 from dialekt.training import stage
+from dialekt.training.batches import Piece, collate
+from dialekt.training.derive import Machine, derive_recipe
+from dialekt.training.examples import build_examples
+from dialekt.training.fit import CHECKPOINT_FILES, last_checkpoint
 from dialekt.training.records import EncodeFunction, TrainingInputs
+from dialekt.training.stage import prepare_model
+from dialekt.training.trainer import RankingStep
 from dialekt.types import HardNegative, Pair, Progress, Retriever, Role
 
 Build = Callable[..., TrainingInputs]
@@ -77,17 +84,77 @@ def test_a_resumed_run_equals_an_uninterrupted_one(training_inputs: Build, tiny_
         torch.testing.assert_close(found[name], value, msg=name)
 
 
-def test_gradient_caching_changes_nothing(training_inputs: Build, tiny_model: Path, tmp_path: Path) -> None:
-    """Tiny mini-batches give the weights of whole batches, up to rounding."""
-    plain, cached = tmp_path / "plain", tmp_path / "cached"
-    plain.mkdir()
-    cached.mkdir()
-    config = CONFIG.model_copy(update={"epochs": 1.0, "interpolate": False})
-    stage.run(config, training_inputs(), plain)
-    stage.run(config.model_copy(update={"mini_batch_tokens": 16}), training_inputs(), cached)
-    expected, found = weights_of(plain / "model", tiny_model), weights_of(cached / "model", tiny_model)
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5, msg=name)
+def test_a_stop_while_mixing_repeats_no_training(training_inputs: Build, tmp_path: Path) -> None:
+    """Stopped between training and the choice of the mixture, the next run only chooses."""
+
+    def stop_at_mixing(progress: Progress) -> None:
+        if progress.label == "mixing base and tuned weights":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stage.run(CONFIG, training_inputs(), tmp_path, progress=stop_at_mixing)
+    labels: list[str] = []
+    facts = stage.run(CONFIG, training_inputs(), tmp_path, progress=lambda progress: labels.append(progress.label))
+    assert "training" not in labels
+    assert facts.best_dev_ndcg > facts.base_dev_ndcg + 0.1
+    assert {"fitted.json", "fitted.safetensors", "checkpoints"}.isdisjoint(path.name for path in tmp_path.iterdir())
+
+
+def test_half_a_checkpoint_is_no_checkpoint(tmp_path: Path) -> None:
+    """A kill while a checkpoint is written or removed leaves one that is passed over for the one before."""
+    for step in (3, 6, 9):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        for name in CHECKPOINT_FILES:
+            (folder / name).write_text("{}")
+    (tmp_path / "checkpoint-9" / "trainer_state.json").write_text('{"global_st')
+    (tmp_path / "checkpoint-6" / "optimizer.pt").unlink()
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-3"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_document_tokens": 512}, "reads at most 64 tokens"),
+        ({"remine_every": 0.5, "hard_negatives": 0}, "uses none"),
+    ],
+)
+def test_settings_that_would_do_nothing_are_refused(
+    training_inputs: Build, tmp_path: Path, changes: dict[str, object], message: str
+) -> None:
+    """A limit beyond the model's, or re-mining without negatives, is an error and not a silent no."""
+    with pytest.raises(ConfigError, match=message):
+        stage.run(CONFIG.model_copy(update=changes), training_inputs(), tmp_path)
+
+
+def test_gradient_caching_gives_the_same_gradients(problem: Problem, tiny_model: Path) -> None:
+    """Piece by piece, a step has the loss and the gradients of the whole step, up to rounding."""
+    encoder = Encoder.load(str(tiny_model), ModelConfig(device="cpu"), precision=Precision.FP32)
+    prepare_model(encoder)
+    examples = build_examples(
+        problem.documents, problem.queries, problem.pairs, problem.negatives, tokenise=encoder.token_ids
+    )
+    machine = Machine("cpu", Precision.FP32, 1 << 34)
+    gradients, losses = [], []
+    for budget in (100_000, 24):
+        config = TrainingConfig(mini_batch_tokens=budget)
+        recipe = derive_recipe(config, examples, machine=machine, max_tokens=64, hidden_numbers=64)
+        step = RankingStep(encoder.model, dimensions=(32, 16), temperature=0.05, recipe=recipe)
+        rows = np.arange(30, dtype=np.int32)
+        batch = collate(examples, rows, hard_negatives=1, piece=Piece(32, budget), pad_id=0, seed=1)
+        encoder.model.train()
+        encoder.model.zero_grad()
+        if step.is_too_large(batch):
+            losses.append(step.backward_cached(batch, lambda loss: loss.backward()))  # type: ignore[no-untyped-call]
+        else:
+            losses.append(step(batch))
+            losses[-1].backward()  # type: ignore[no-untyped-call]
+        gradients.append(
+            {name: value.grad.clone() for name, value in step.named_parameters() if value.grad is not None}
+        )
+    torch.testing.assert_close(losses[1], losses[0].detach())
+    for name, expected in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], expected, rtol=1e-3, atol=1e-5, msg=name)
 
 
 def test_bf16_learns_as_well(training_inputs: Build, tmp_path: Path) -> None:

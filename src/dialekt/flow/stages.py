@@ -146,8 +146,15 @@ BEFORE_REPORT = tuple(name for name in StageName if name is not StageName.REPORT
 
 
 def _judgment_files(workbench: Workbench) -> dict[str, str]:
+    """Hash the judgments; of a single file also the queries that a format may read beside or above it."""
     path = workbench.judgments_path
-    return {f"file {name}": digest for name, digest in workbench.source(path).items()}
+    files = workbench.source(path)
+    if path.is_file():
+        for folder in (path.parent, path.parent.parent):
+            for queries in sorted((*folder.glob("*queries*"), *folder.glob("topics*"))):
+                if queries.is_file():
+                    files |= {f"{folder.name}/{name}": digest for name, digest in workbench.source(queries).items()}
+    return {f"file {name}": digest for name, digest in files.items()}
 
 
 def _corpus_files_and_tokenizer(workbench: Workbench) -> dict[str, str]:
@@ -267,7 +274,7 @@ STAGES: tuple[Stage, ...] = (
         StageName.REGISTRY,
         "dialekt.registry.records",
         closing.register_model,
-        settings=_settings(),
+        settings=_settings(_setting("registry", "minimum_gain"), _setting("project", "name")),
         needs={StageName.TRAINING: ALL, StageName.EVALUATION: ALL},
         outside=_base_model,
         fault=closing.missing_version,

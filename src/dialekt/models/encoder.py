@@ -89,7 +89,7 @@ class Encoder:
 
     def token_ids(self, texts: Sequence[str], role: Role) -> list[list[int]]:
         """Return the ids that the model sees: with prompt and special tokens, cut to the limit."""
-        if not self._takes_token_ids():
+        if not self._takes_token_ids() or isinstance(self.model[0], StaticEmbedding):
             raise ModelError(
                 f"the model's first module is a {type(self.model[0]).__name__}, which takes no token ids",
                 hint="training needs a transformer with a fast tokenizer",

@@ -45,8 +45,10 @@ def _plan_epoch(
     """Deal the pairs of each document over the emptiest steps; O(pairs log steps)."""
     count = max(1, round(len(examples.pair_query) / batch_size))
     shuffled = rng.permutation(len(examples.pair_query)).astype(np.int32)
-    groups = examples.document_group[examples.pair_document[shuffled]]
-    by_group = np.split(shuffled[np.argsort(groups, kind="stable")], np.cumsum(np.bincount(groups))[:-1])
+    groups = examples.kin.clusters[examples.pair_document[shuffled]]
+    by_group = np.split(
+        shuffled[np.argsort(groups, kind="stable")], np.cumsum(np.unique(groups, return_counts=True)[1])[:-1]
+    )
     order = sorted(rng.permutation(len(by_group)), key=lambda group: -len(by_group[group]))
     steps: list[list[NDArray[np.int32]]] = [[] for _ in range(count)]
     fill = [(0, int(tie), step) for step, tie in enumerate(rng.permutation(count))]
@@ -62,6 +64,14 @@ def _plan_epoch(
             heapq.heappush(fill, (held + len(part), tie, step))
     filled = [np.concatenate(parts) for parts in steps if parts]
     return [filled[index] for index in rng.permutation(len(filled))]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """How many texts, and how many padded tokens, go through the model together at most."""
+
+    texts: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ class StepBatch:
 
 
 def collate(
-    examples: Examples, step: NDArray[np.int32], *, hard_negatives: int, texts_per_batch: int, pad_id: int, seed: int
+    examples: Examples, step: NDArray[np.int32], *, hard_negatives: int, piece: Piece, pad_id: int, seed: int
 ) -> StepBatch:
     """Build the tensors of a step: its queries, their documents, and `hard_negatives` mined ones per document."""
     queries = examples.pair_query[step]
@@ -116,11 +126,11 @@ def collate(
     negatives = _draw_negatives(examples, queries, positives, count=hard_negatives, seed=seed)
     documents, columns = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
     targets = columns[: len(positives)]
-    masked = examples.is_positive(queries, documents)
+    masked = examples.is_answer(queries, documents)
     masked[np.arange(len(step)), targets] = False
     return StepBatch(
-        queries=_pad(examples.query_tokens, queries, texts_per_batch=texts_per_batch, pad_id=pad_id),
-        documents=_pad(examples.document_tokens, documents, texts_per_batch=texts_per_batch, pad_id=pad_id),
+        queries=_pad(examples.query_tokens, queries, piece=piece, pad_id=pad_id),
+        documents=_pad(examples.document_tokens, documents, piece=piece, pad_id=pad_id),
         targets=torch.from_numpy(targets.astype(np.int64)),
         masked=torch.from_numpy(masked),
         weights=torch.from_numpy(examples.pair_weight[step]),
@@ -139,14 +149,16 @@ def _draw_negatives(
     return np.concatenate(drawn)
 
 
-def _pad(table: TokenTable, rows: NDArray[np.int32], *, texts_per_batch: int, pad_id: int) -> tuple[TextBatch, ...]:
-    """Sort texts by length and pad them in groups, so that little of the work is padding."""
+def _pad(table: TokenTable, rows: NDArray[np.int32], *, piece: Piece, pad_id: int) -> tuple[TextBatch, ...]:
+    """Sort texts by length and pad them in pieces, so that little of the work is padding; longest first."""
     lengths = table.lengths[rows]
-    order = np.argsort(lengths, kind="stable")
+    order = np.argsort(-lengths, kind="stable")
     batches = []
-    for start in range(0, len(order), texts_per_batch):
-        places = order[start : start + texts_per_batch]
-        width = int(lengths[places].max())
+    start = 0
+    while start < len(order):
+        width = int(lengths[order[start]])
+        places = order[start : start + min(piece.texts, max(1, piece.tokens // width))]
+        start += len(places)
         input_ids = np.full((len(places), width), pad_id, dtype=np.int64)
         attention = np.zeros((len(places), width), dtype=np.int64)
         for line, place in enumerate(places):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import Precision, TrainingConfig
+from dialekt.errors import ConfigError
 from dialekt.training.examples import Examples
 from dialekt.training.records import Derived
 
@@ -61,6 +62,7 @@ def derive_recipe(
     `max_tokens` is the contract's limit; `hidden_numbers` is layers × hidden width of the model, for the memory of
     activations. The measurements behind the defaults are in docs/experiments.md.
     """
+    _refuse_idle(config, max_tokens=max_tokens)
     choices = _Choices()
     pairs = len(examples.pair_query)
     on_gpu = machine.device != "cpu"
@@ -109,9 +111,24 @@ def derive_recipe(
     )
 
 
+def _refuse_idle(config: TrainingConfig, *, max_tokens: int) -> None:
+    """Raise `ConfigError` for settings that would do nothing."""
+    for name in ("max_query_tokens", "max_document_tokens"):
+        value = getattr(config, name)
+        if value is not None and value > max_tokens:
+            raise ConfigError(
+                f"training.{name} = {value}, but the model reads at most {max_tokens} tokens",
+                hint="lower it, or raise model.max_tokens if the model allows it",
+            )
+    if config.remine_every is not None and config.hard_negatives == 0:
+        raise ConfigError(
+            "training.remine_every is set, but training.hard_negatives = 0 uses none", hint="unset one of the two"
+        )
+
+
 def _queries_per_document(examples: Examples) -> int:
     """Half of the mean number of queries per document, at most 4, so that every step still varies."""
-    documents = max(1, len(np.unique(examples.document_group[examples.pair_document])))
+    documents = max(1, len(np.unique(examples.kin.clusters[examples.pair_document])))
     return int(np.clip(len(examples.pair_query) // documents // 2, 1, 4))
 
 

@@ -51,14 +51,25 @@ def _to_table(rows: Sequence[NDArray[np.int32]]) -> TokenTable:
 
 
 @dataclass(frozen=True, slots=True)
+class Kin:
+    """Which documents answer the same thing: chunks of one parent, and near-duplicates. Both (documents,) int64.
+
+    Numbers of parents and of clusters are distinct, so that one table of codes serves both; `count` bounds them.
+    """
+
+    parents: NDArray[np.int64]
+    clusters: NDArray[np.int64]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Examples:
     """Everything a training step needs, by row number.
 
     Row numbers of queries and documents count the queries with a pair and the documents that occur in a pair or as
-    a negative. `document_group` is equal for documents that answer the same thing: chunks of one parent and
-    near-duplicates. `positive_codes` holds `query * groups + group` of every judged answer, also of those that are
-    no pair, sorted, so that no answer of a query is ever used as its negative. `negatives` lists rows of
-    hard negatives per query, best first.
+    a negative. `answer_codes` holds `query * kin.count + number` for the parent and the cluster of every judged answer,
+    also of those that are no pair, sorted, so that no answer of a query is ever used as its negative. `negatives`
+    lists rows of hard negatives per query, best first.
     """
 
     query_ids: tuple[str, ...]
@@ -68,21 +79,17 @@ class Examples:
     pair_query: NDArray[np.int32]
     pair_document: NDArray[np.int32]
     pair_weight: NDArray[np.float32]
-    document_group: NDArray[np.int64]
-    positive_codes: NDArray[np.int64]
+    kin: Kin
+    answer_codes: NDArray[np.int64]
     negatives: tuple[NDArray[np.int32], ...]
 
-    @property
-    def groups(self) -> int:
-        """Number of document groups."""
-        return int(self.document_group.max()) + 1 if len(self.document_group) else 0
-
-    def is_positive(self, queries: NDArray[np.int32], documents: NDArray[np.int32]) -> NDArray[np.bool_]:
+    def is_answer(self, queries: NDArray[np.int32], documents: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell for every (query row, document row) whether the document answers the query; (queries, documents)."""
-        codes = queries.astype(np.int64)[:, None] * self.groups + self.document_group[documents][None, :]
-        places = np.searchsorted(self.positive_codes, codes)
-        places = np.minimum(places, len(self.positive_codes) - 1)
-        found: NDArray[np.bool_] = self.positive_codes[places] == codes
+        found = np.zeros((len(queries), len(documents)), dtype=np.bool_)
+        for numbers in (self.kin.parents, self.kin.clusters):
+            codes = queries.astype(np.int64)[:, None] * self.kin.count + numbers[documents][None, :]
+            places = np.minimum(np.searchsorted(self.answer_codes, codes), len(self.answer_codes) - 1)
+            found |= self.answer_codes[places] == codes
         return found
 
     def with_negatives(self, negatives: Sequence[HardNegative]) -> "Examples":
@@ -120,13 +127,11 @@ def build_examples(
     asked = [query for query in queries if query.id in paired]
     query_ids = tuple(query.id for query in asked)
     query_row = {identifier: row for row, identifier in enumerate(query_ids)}
-    groups = _groups(kept, documents)
+    kin = _kin(kept)
     pair_query = np.array([query_row[pair.query_id] for pair in pairs], dtype=np.int32)
     pair_document = np.array([document_row[pair.document_id] for pair in pairs], dtype=np.int32)
-    answers = set(zip(pair_query.tolist(), groups[pair_document].tolist(), strict=True))
-    answers |= _judged_answers(qrels, query_row, kept, groups)
-    count = int(groups.max(initial=0)) + 1
-    codes = np.array(sorted(query * count + group for query, group in answers), dtype=np.int64)
+    answers = [*zip(pair_query.tolist(), pair_document.tolist(), strict=True)]
+    answers += _judged_answers(qrels, query_row, kept)
     return Examples(
         query_ids=query_ids,
         document_ids=document_ids,
@@ -135,33 +140,40 @@ def build_examples(
         pair_query=pair_query,
         pair_document=pair_document,
         pair_weight=np.array([pair.weight for pair in pairs], dtype=np.float32),
-        document_group=groups,
-        positive_codes=codes,
+        kin=kin,
+        answer_codes=_codes(answers, kin),
         negatives=_negative_rows(negatives, query_ids, document_ids),
     )
 
 
 def _judged_answers(
-    qrels: Sequence[Qrel], query_row: Mapping[str, int], kept: Sequence[Document], groups: NDArray[np.int64]
-) -> set[tuple[int, int]]:
-    """Return (query row, group) of every judged answer; judgments name parents, whose chunks may be in many groups."""
-    by_parent: dict[str, set[int]] = {}
-    for document, group in zip(kept, groups.tolist(), strict=True):
-        by_parent.setdefault(document.parent_id or document.id, set()).add(group)
-    return {
-        (query_row[qrel.query_id], group)
+    qrels: Sequence[Qrel], query_row: Mapping[str, int], kept: Sequence[Document]
+) -> list[tuple[int, int]]:
+    """Return (query row, document row) of every judged answer; judgments name parents, and count for their chunks."""
+    by_parent: dict[str, list[int]] = {}
+    for row, document in enumerate(kept):
+        by_parent.setdefault(document.parent_id or document.id, []).append(row)
+    return [
+        (query_row[qrel.query_id], row)
         for qrel in qrels
         if qrel.grade > 0 and qrel.query_id in query_row
-        for group in by_parent.get(qrel.document_id, ())
-    }
+        for row in by_parent.get(qrel.document_id, ())
+    ]
 
 
-def _groups(kept: Sequence[Document], documents: Sequence[Document]) -> NDArray[np.int64]:
-    """Number the groups: the parent of the first near-duplicate of each document."""
-    parent = {document.id: document.parent_id or document.id for document in documents}
-    names = [parent.get(document.duplicate_of, parent[document.id]) for document in kept]
-    numbers: dict[str, int] = {}
-    return np.array([numbers.setdefault(name, len(numbers)) for name in names], dtype=np.int64)
+def _kin(kept: Sequence[Document]) -> Kin:
+    numbers: dict[tuple[str, str], int] = {}
+    parents = [numbers.setdefault(("parent", document.parent_id or document.id), len(numbers)) for document in kept]
+    clusters = [
+        numbers.setdefault(("cluster", document.duplicate_of or document.id), len(numbers)) for document in kept
+    ]
+    return Kin(np.array(parents, dtype=np.int64), np.array(clusters, dtype=np.int64), max(1, len(numbers)))
+
+
+def _codes(answers: Sequence[tuple[int, int]], kin: Kin) -> NDArray[np.int64]:
+    rows = np.array(answers, dtype=np.int64).reshape(-1, 2)
+    codes = [rows[:, 0] * kin.count + numbers[rows[:, 1]] for numbers in (kin.parents, kin.clusters)]
+    return np.unique(np.concatenate(codes))
 
 
 def _negative_rows(

@@ -1,6 +1,7 @@
 """Run the Trainer: steps, dev scores, checkpoints, early stopping, resume."""
 
 import contextlib
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ from dialekt.training.derive import Recipe
 from dialekt.training.records import CurvePoint
 from dialekt.training.trainer import ExampleSource, PairTrainer, PlannedSteps, RankingStep
 from dialekt.types import HardNegative, ReportProgress
+
+CHECKPOINT_FILES = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +89,25 @@ def fit(run: Fit, config: TrainingConfig, *, seed: int, folder: Path) -> FitResu
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest complete checkpoint; the Trainer writes its state last, so an incomplete one has none."""
-    complete = [path.parent for path in folder.glob("checkpoint-*/trainer_state.json")]
-    return max(complete, key=lambda path: int(path.name.rpartition("-")[2]), default=None)
+    """Return the newest complete checkpoint."""
+    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
+    return next((path for path in found if _is_complete(path)), None)
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    """Tell whether a kill left nothing out of a checkpoint; its state is written last, and may be cut short."""
+    if not all((checkpoint / name).is_file() for name in CHECKPOINT_FILES):
+        return False
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _arguments(run: Fit, config: TrainingConfig, *, seed: int, folder: Path) -> SentenceTransformerTrainingArguments:
     total = len(run.plan.steps)
-    every = max(1, total // run.recipe.evaluations)
+    every = -(-total // run.recipe.evaluations)
     return SentenceTransformerTrainingArguments(
         output_dir=str(folder),
         max_steps=total,
@@ -109,6 +123,7 @@ def _arguments(run: Fit, config: TrainingConfig, *, seed: int, folder: Path) -> 
         save_steps=every,
         save_total_limit=2,
         load_best_model_at_end=True,
+        restore_callback_states_from_checkpoint=True,
         metric_for_best_model=f"eval_{DEV_METRIC}",
         greater_is_better=True,
         logging_steps=max(1, total // 100),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from dialekt.config import Precision, TrainingConfig
@@ -21,7 +22,7 @@ from dialekt.training.derive import Machine, Recipe, derive_recipe
 from dialekt.training.examples import Examples, build_examples
 from dialekt.training.fit import Fit, FitResult, fit, last_checkpoint
 from dialekt.training.interpolation import SHARES, choose_mixture
-from dialekt.training.records import STAGE_VERSION, Derived, Mixture, TrainingFacts, TrainingInputs
+from dialekt.training.records import STAGE_VERSION, CurvePoint, Derived, Mixture, TrainingFacts, TrainingInputs
 from dialekt.training.trainer import ExampleSource, PlannedSteps, RankingStep, disable_dropout, seconds_per_step
 from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, ReportProgress, no_progress
 
@@ -84,15 +85,11 @@ def run(
     start = _measure_start(session, source, plan)
     plan = replace(plan, steps=plan.steps[: start.steps])
     mine = None if inputs.remine is None else session.mine
-    fitted = fit(
-        Fit(session.step, source, plan, recipe, session.score, mine, progress),
-        config,
-        seed=inputs.seed,
-        folder=out / "checkpoints",
-    )
+    fitted = _fit_once(session, Fit(session.step, source, plan, recipe, session.score, mine, progress))
     mixtures = _mix(session, fitted, base_dev_ndcg=start.base_dev_ndcg)
     _save(session, mixtures)
-    return _facts(session, plan, fitted, mixtures, seconds=time.monotonic() - began)
+    seconds = time.monotonic() - began
+    return _facts(session, plan, fitted, mixtures, base_dev_ndcg=start.base_dev_ndcg, seconds=seconds)
 
 
 def prepare_model(encoder: Encoder) -> None:
@@ -156,7 +153,7 @@ def _hidden_numbers(encoder: Encoder) -> int:
 def _measure_start(session: _Session, source: ExampleSource, plan: Plan) -> _Start:
     """Score the base on dev and time a few steps; shorten the plan to the time limit. Read back after a kill."""
     path = session.out / "start.json"
-    if path.is_file() and last_checkpoint(session.out / "checkpoints"):
+    if path.is_file() and (last_checkpoint(session.out / "checkpoints") or (session.out / "fitted.json").is_file()):
         return _Start(**json.loads(path.read_text(encoding="utf-8")))
     session.progress(Progress("scoring the base model on dev", 0))
     began = time.monotonic()
@@ -172,6 +169,19 @@ def _measure_start(session: _Session, source: ExampleSource, plan: Plan) -> _Sta
     start = _Start(base, seconds, steps)
     write_atomic(path, json.dumps(asdict(start)))
     return start
+
+
+def _fit_once(session: _Session, run: Fit) -> FitResult:
+    """Fit, and keep result and weights until the mixture is chosen, so that a kill in between repeats no training."""
+    result_path, weights_path = session.out / "fitted.json", session.out / "fitted.safetensors"
+    if result_path.is_file():
+        load_model(session.encoder.model, weights_path)
+        stored = json.loads(result_path.read_text(encoding="utf-8"))
+        return FitResult(**stored | {"curve": tuple(CurvePoint(**point) for point in stored["curve"])})
+    fitted = fit(run, session.config, seed=session.inputs.seed, folder=session.out / "checkpoints")
+    save_model(session.encoder.model, str(weights_path))
+    write_atomic(result_path, json.dumps(asdict(fitted)))
+    return fitted
 
 
 def _seconds_for_steps(session: _Session, scoring_seconds: float) -> float:
@@ -201,18 +211,27 @@ def _save(session: _Session, mixtures: list[Mixture]) -> None:
     session.encoder.model.save_pretrained(str(folder), create_model_card=False)
     write_contract(folder, session.encoder.contract)
     write_atomic(session.out / "interpolation.json", json.dumps([asdict(mixture) for mixture in mixtures], indent=2))
-    shutil.rmtree(session.out / "checkpoints", ignore_errors=True)
-    (session.out / "start.json").unlink(missing_ok=True)
+    _remove_leftovers(session.out)
+
+
+def _remove_leftovers(out: Path) -> None:
+    """Remove what only a resumed run needs; renamed first, so that a kill leaves no half of a checkpoint behind."""
+    finished = out / "finished"
+    shutil.rmtree(finished, ignore_errors=True)
+    if (out / "checkpoints").is_dir():
+        (out / "checkpoints").rename(finished)
+    for name in ("fitted.json", "fitted.safetensors", "start.json"):
+        (out / name).unlink(missing_ok=True)
+    shutil.rmtree(finished, ignore_errors=True)
 
 
 def _facts(
-    session: _Session, plan: Plan, fitted: FitResult, mixtures: list[Mixture], *, seconds: float
+    session: _Session, plan: Plan, fitted: FitResult, mixtures: list[Mixture], *, base_dev_ndcg: float, seconds: float
 ) -> TrainingFacts:
     recipe = session.recipe
     pairs_done = sum(len(step) for step in plan.steps[: fitted.steps])
     training_seconds = max((point.seconds for point in fitted.curve), default=fitted.seconds) or fitted.seconds
     chosen = max(mixtures, key=lambda mixture: (mixture.dev_ndcg, mixture.share))
-    base = next((mixture.dev_ndcg for mixture in mixtures if mixture.share == 0.0), 0.0)
     return TrainingFacts(
         pairs=len(session.examples.pair_query),
         queries=len(session.examples.query_ids),
@@ -229,7 +248,7 @@ def _facts(
         max_document_tokens=recipe.max_document_tokens,
         seconds=seconds,
         pairs_per_second=pairs_done / training_seconds,
-        base_dev_ndcg=base,
+        base_dev_ndcg=base_dev_ndcg,
         best_dev_ndcg=chosen.dev_ndcg,
         best_step=fitted.best_step,
         interpolation=chosen.share,

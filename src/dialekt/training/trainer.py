@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from dialekt.config import Precision
-from dialekt.training.batches import Plan, StepBatch, TextBatch, collate
+from dialekt.training.batches import Piece, Plan, StepBatch, TextBatch, collate
 from dialekt.training.derive import Recipe
 from dialekt.training.examples import Examples
 from dialekt.training.losses import matryoshka_loss
 
-TEXTS_PER_BATCH = 32
+TEXTS_PER_PIECE = 32
 """Texts encoded together: enough to fill the matrix units, few enough that their lengths are alike."""
 
 
@@ -52,7 +52,7 @@ class PlannedSteps(Dataset[dict[str, StepBatch]]):
             self.source.examples,
             self.plan.steps[index],
             hard_negatives=self.recipe.hard_negatives,
-            texts_per_batch=TEXTS_PER_BATCH,
+            piece=Piece(TEXTS_PER_PIECE, self.recipe.mini_batch_tokens),
             pad_id=self.pad_id,
             seed=self.seed + index,
         )
@@ -135,9 +135,10 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
     loss: RankingStep
 
-    def __init__(self, *arguments: Any, started: float | None = None, **settings: Any) -> None:
+    def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        self.started = time.monotonic() if started is None else started
+        self.started = time.monotonic()
+        self._earlier_seconds: float | None = None
 
     def preprocess_dataset(self, dataset: PlannedSteps, dataset_name: str | None = None) -> PlannedSteps:
         """Return the planned steps as they are."""
@@ -166,8 +167,11 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         return loss.detach()
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the clock to every entry of the history."""
-        super().log({**logs, "seconds": round(time.monotonic() - self.started, 3)}, start_time)
+        """Add the clock to every entry of the history; a resumed run goes on from the last one."""
+        if self._earlier_seconds is None:
+            self._earlier_seconds = max((entry.get("seconds", 0.0) for entry in self.state.log_history), default=0.0)
+        seconds = self._earlier_seconds + time.monotonic() - self.started
+        super().log({**logs, "seconds": round(seconds, 3)}, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         folder = output_dir or self.args.output_dir
