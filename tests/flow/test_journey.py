@@ -96,7 +96,7 @@ def test_a_damaged_artefact_is_said_and_made_again(project_copy: Path) -> None:
         ("split.test_share=0.3", StageName.SPLIT),
         ("project.seed=14", StageName.SPLIT),
         ("judgments.minimum_score=0.7", StageName.JUDGMENTS),
-        ("registry.minimum_gain=0.5", None),
+        ("registry.minimum_gain=0.5", StageName.REGISTRY),
         ("model.device=cpu", None),
         ("negatives.examples=2", StageName.NEGATIVES),
     ],
