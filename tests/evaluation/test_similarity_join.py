@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialekt.evaluation.similarity_join import jaccard, near_twins, tokens_of
-from dialekt.pairs.similarity import normalised_tokens
+from dialekt.evaluation.similarity_join import near_twins
+from dialekt.pairs.similarity import Groups, join_near_duplicates
+from dialekt.store.words import jaccard, normalised_tokens
 
 SIDE = st.dictionaries(st.integers(0, 99).map(str), st.text("abc ", max_size=12), max_size=12)
 
@@ -23,16 +24,22 @@ def test_the_join_finds_what_comparing_all_pairs_finds(
         (one, other)
         for one, text in left.items()
         for other, second in right.items()
-        if jaccard(tokens_of(text), tokens_of(second)) >= threshold
+        if jaccard(normalised_tokens(text), normalised_tokens(second)) >= threshold
     }
     assert sorted(near_twins(left, right, threshold)) == sorted(expected)
 
 
+WORDS = st.lists(st.text("aBß É\u0301ﬁ_-?7Ⅷ中文カไทย", max_size=6), max_size=6).map(" ".join)
+
+
 @settings(max_examples=60, deadline=None)
-@given(st.text("aBß É\u0301ﬁ_-?7Ⅷ中文カไทย", max_size=20))
-def test_words_are_those_of_the_split(text: str) -> None:
+@given(first=WORDS, second=WORDS, threshold=st.sampled_from([0.5, 0.75, 0.9, 1.0]))
+def test_twins_are_those_of_the_split(first: str, second: str, threshold: float) -> None:
     """Were they not, the check would find leaks where the split saw none."""
-    assert tokens_of(text) == normalised_tokens(text)
+    groups = Groups()
+    join_near_duplicates(groups, [("first", first), ("second", second)], threshold)
+    together = groups.find("first") == groups.find("second")
+    assert bool(list(near_twins({"first": first}, {"second": second}, threshold))) == together
 
 
 @pytest.mark.parametrize(

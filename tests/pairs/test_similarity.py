@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialekt.pairs.similarity import Groups, jaccard, join_near_duplicates, normalised_tokens, similar_pairs
+from dialekt.pairs.similarity import Groups, join_near_duplicates, similar_pairs
+from dialekt.store.words import jaccard, normalised_tokens
 
 TOKEN_SETS = st.lists(
     st.frozensets(st.sampled_from("abcdefgh"), min_size=1, max_size=8), min_size=2, max_size=30, unique=True

@@ -1,24 +1,12 @@
 """Find texts of one side that repeat, or nearly repeat, a text of the other side, in near-linear time."""
 
 import math
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
-_SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # scripts without blanks
-_TOKEN = re.compile(rf"[{_SINGLE}]|[^\W_{_SINGLE}]+")
+from dialekt.store.words import jaccard, normalised_tokens
 
 Tokens = frozenset[str]
-
-
-def tokens_of(text: str) -> Tokens:
-    """Return the distinct words of a text, without case, encoding of accents, or punctuation.
-
-    A text without any word is one token by itself, so that it is like nothing but itself.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return frozenset(_TOKEN.findall(folded)) or frozenset([folded.strip()])
 
 
 def near_twins(left: Mapping[str, str], right: Mapping[str, str], threshold: float) -> Iterator[tuple[str, str]]:
@@ -40,16 +28,10 @@ def near_twins(left: Mapping[str, str], right: Mapping[str, str], threshold: flo
                 yield from ((one, two) for one in ids for two in right_ids[other])
 
 
-def jaccard(first: Tokens, second: Tokens) -> float:
-    """Return the size of the intersection over the size of the union, in [0, 1]."""
-    shared = len(first & second)
-    return shared / (len(first) + len(second) - shared)
-
-
 def _by_tokens(texts: Mapping[str, str]) -> dict[Tokens, list[str]]:
     groups: defaultdict[Tokens, list[str]] = defaultdict(list)
     for text_id, text in texts.items():
-        groups[tokens_of(text)].append(text_id)
+        groups[normalised_tokens(text)].append(text_id)
     return dict(groups)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dialekt.pairs.records import DocumentKeys
-from dialekt.pairs.similarity import normalised_tokens
 from dialekt.store.tables import read_records
+from dialekt.store.words import normalised_tokens
 from dialekt.types import Document
 
 

@@ -1,22 +1,10 @@
 """Near-duplicate queries: pairs of texts whose token sets have at least a given Jaccard similarity, exactly."""
 
 import math
-import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-_SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # scripts written without blanks
-_TOKEN = re.compile(rf"[{_SINGLE}]|[^\W_{_SINGLE}]+")
-
-
-def normalised_tokens(text: str) -> frozenset[str]:
-    """Return the distinct words of a text, without case, accents' encoding or punctuation.
-
-    A text without any word ("???") is one token by itself, so that it is like nothing but itself.
-    """
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return frozenset(_TOKEN.findall(folded)) or frozenset([folded.strip()])
+from dialekt.store.words import jaccard, normalised_tokens
 
 
 class Groups:
@@ -61,12 +49,6 @@ def similar_pairs(token_sets: Sequence[frozenset[str]], threshold: float) -> Ite
                 yield index, other
         for token in prefix:
             index_of[token].append(index)
-
-
-def jaccard(first: frozenset[str], second: frozenset[str]) -> float:
-    """Return the share of tokens that both sets have among those that either has, in [0, 1]."""
-    shared = len(first & second)
-    return shared / (len(first) + len(second) - shared)
 
 
 def join_near_duplicates(groups: Groups, texts: Iterable[tuple[str, str]], threshold: float) -> None:

@@ -154,8 +154,3 @@ def first_cells(path: Path) -> list[str]:
     """Return the cells of a text file's first line, cut at tabs or blanks."""
     text = next((text for text, _ in read_lines(path) if text.strip()), "")
     return [cell.strip() for cell in text.split("\t")] if "\t" in text else text.split()
-
-
-def has_fields(values: Mapping[str, Any], *alternatives: tuple[str, ...]) -> bool:
-    """Tell whether the row has a field of each of the alternatives."""
-    return all(find_field(values, names) is not None for names in alternatives)
