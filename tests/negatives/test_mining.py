@@ -169,11 +169,18 @@ class Reference:
         chunks = [document for document in self.world.documents if {document.id, document.parent_id} & self.positives]
         return {chunk.duplicate_of for chunk in chunks}
 
+    def held_out_clusters(self) -> set[str]:
+        """Return the names under which copies of held-out documents, and of their chunks, go."""
+        held = self.world.held_out
+        return {other.duplicate_of for other in self.world.documents if {other.id, other.parent_id} & held}
+
     def allows(self, name: str, rank: int, *, given: bool) -> bool:
         """Return whether the guard lets a candidate through."""
         document = self.documents[name]
         ids = {name, document.parent_id}
         if ids & (self.positives | self.partial | self.world.held_out):
+            return False
+        if document.duplicate_of in self.held_out_clusters():
             return False
         if given:
             return True
