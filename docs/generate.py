@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parent
 NAME = "dialekt"
 
 CONFIGURATION_INTRO = """\
-<!-- Written by docs/generate.py from src/dialekt/config.py. Change the fields there, then run: make docs -->
+<!-- Written by docs/generate.py from src/dialekt/config/. Change the fields there, then run: make docs -->
 
 # Configuration
 

@@ -25,14 +25,22 @@ class PairSource(StrEnum):
 
     QRELS = "qrels"
     PAIRS = "pairs"
+    LOGS = "logs"
+    SYNTHETIC = "synthetic"
+    TEACHER = "teacher"
 
 
 class Retriever(StrEnum):
-    """Which retriever proposed a candidate. `GIVEN` stands for negatives that came with the user's judgments."""
+    """Who proposed a candidate.
+
+    `GIVEN` stands for negatives that came with the judgments or with a made instruction, `SKIPPED` for documents that
+    searchers passed over.
+    """
 
     BM25 = "bm25"
     DENSE = "dense"
     GIVEN = "given"
+    SKIPPED = "skipped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class HardNegative:
     """A document that a retriever ranks high for a query and that the guard believes to be no answer.
 
     `rank` counts from 1 in the candidate list of `retriever`; `score` is the dense cosine in [-1, 1];
-    `positive_score` is the lowest cosine among the query's positives.
+    `positive_score` is the lowest cosine among the query's positives. `weight` in (0, 1] is what the loss gives it.
     """
 
     query_id: str
@@ -100,6 +108,16 @@ class HardNegative:
     score: float
     positive_score: float
     retriever: Retriever
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherScore:
+    """What a cross-encoder says of a query and a document, as a logit: higher is more relevant, zero is undecided."""
+
+    query_id: str
+    document_id: str
+    score: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,53 @@
+"""One frozen section per room; unknown keys are refused; TOML, then environment, then command line."""
+
+from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
+from dialekt.config.loading import CONFIG_NAME, ENVIRONMENT_PREFIX, Config, ProjectConfig, load_config
+from dialekt.config.logs import CleaningConfig, ClickModel, LogFormat, LogsConfig
+from dialekt.config.material import (
+    CorpusConfig,
+    CorpusFormat,
+    JudgmentsConfig,
+    JudgmentsFormat,
+    SplitConfig,
+    SplitMethod,
+)
+from dialekt.config.model import Distillation, ModelConfig, Precision, TrainingConfig
+from dialekt.config.results import EvaluationConfig, RegistryConfig, ReportConfig
+from dialekt.config.section import Section
+from dialekt.config.synthesis import Generator, QueryKind, SynthesisConfig
+from dialekt.config.teacher import TRAINED_HERE, TeacherConfig, TeacherUse
+
+__all__ = [
+    "CONFIG_NAME",
+    "ENVIRONMENT_PREFIX",
+    "TRAINED_HERE",
+    "CleaningConfig",
+    "ClickModel",
+    "Config",
+    "CorpusConfig",
+    "CorpusFormat",
+    "Distillation",
+    "EvaluationConfig",
+    "Generator",
+    "JudgmentsConfig",
+    "JudgmentsFormat",
+    "LogFormat",
+    "LogsConfig",
+    "ModelConfig",
+    "NegativeSampling",
+    "NegativesConfig",
+    "PairsConfig",
+    "Precision",
+    "ProjectConfig",
+    "QueryKind",
+    "RegistryConfig",
+    "ReportConfig",
+    "Section",
+    "SplitConfig",
+    "SplitMethod",
+    "SynthesisConfig",
+    "TeacherConfig",
+    "TeacherUse",
+    "TrainingConfig",
+    "load_config",
+]
