@@ -1,0 +1,1 @@
+"""Search logs → clean searches → evidence with the bias of the rank taken out → graded judgments."""
