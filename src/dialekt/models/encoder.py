@@ -43,7 +43,7 @@ class Encoder:
         self.contract = contract
         self.precision = precision
         self._tokenizer = BulkTokenizer.of(model.tokenizer, contract.max_tokens)
-        self._batch_tokens = _batch_tokens(model.device.type)
+        self._batch_tokens = batch_tokens(model.device.type)
 
     @classmethod
     def load(cls, name: str, config: ModelConfig, *, precision: Precision | None = None) -> Self:
@@ -166,7 +166,7 @@ class Encoder:
             self.model.train(training)
 
 
-def _batch_tokens(device: str) -> int:
+def batch_tokens(device: str) -> int:
     """Return how many padded tokens a batch holds: much for a GPU, what stays in the cache of a CPU."""
     return _CPU_BATCH_TOKENS_PER_THREAD * torch.get_num_threads() if device == "cpu" else _GPU_BATCH_TOKENS
 

@@ -17,7 +17,7 @@ from dialekt.models.contract import EncodingContract, apply_config, read_contrac
 from dialekt.models.folders import position_limit
 from dialekt.models.machine import choose_device
 
-_LOAD_ERRORS = (
+LOAD_ERRORS = (
     OSError,
     ValueError,
     KeyError,
@@ -75,7 +75,7 @@ def _load_folder(folder: Path, config: ModelConfig) -> SentenceTransformer:
                 local_files_only=not config.trust_remote_code,
                 model_kwargs=options,
             )
-    except _LOAD_ERRORS as error:
+    except LOAD_ERRORS as error:
         first_line = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ModelError(f"the model cannot be loaded: {first_line}", path=folder, hint=_hint(first_line)) from error
 
