@@ -121,6 +121,21 @@ class TeacherScore:
 
 
 @dataclass(frozen=True, slots=True)
+class DevComparison:
+    """NDCG@10 on the dev queries of the student's ranking and of the same documents in a teacher's order.
+
+    `gain` is teacher minus student, with its paired bootstrap interval; without dev queries all are 0.
+    """
+
+    student_ndcg: float
+    teacher_ndcg: float
+    gain: float
+    low: float
+    high: float
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a piece of long work has come. `total` is None while it is unknown."""
 
