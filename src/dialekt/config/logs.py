@@ -20,8 +20,13 @@ class LogFormat(StrEnum):
 
 
 class ClickModel(StrEnum):
-    """How the bias of the rank is taken out of clicks."""
+    """How the bias of the rank is taken out of clicks.
 
+    `auto` fits the position-based and the user browsing model and takes the one that foretells held-out clicks better.
+    """
+
+    AUTO = "auto"
+    USER_BROWSING = "user_browsing"
     POSITION_BASED = "position_based"
     COEC = "coec"
     INVERSE_PROPENSITY = "inverse_propensity"
@@ -63,9 +68,9 @@ class LogsConfig(Section):
         description="what an action says about a document; any other action is no evidence",
     )
     click_model: ClickModel = Field(
-        default=ClickModel.POSITION_BASED,
-        description="'position_based' is fitted by EM; 'coec' is clicks over expected clicks; 'inverse_propensity' "
-        "needs propensities in the log",
+        default=ClickModel.AUTO,
+        description="'position_based' and 'user_browsing' are fitted by EM, and 'auto' takes the one that foretells "
+        "held-out clicks better; 'coec' is clicks over expected clicks; 'inverse_propensity' needs propensities",
     )
     short_dwell_seconds: Annotated[float, Field(ge=0)] = Field(
         default=5.0, description="a click that came back sooner is no evidence; 0 counts every click"
@@ -86,7 +91,7 @@ class LogsConfig(Section):
     minimum_relevance: Share | None = Field(
         default=None, description="lower bound of the relevance from which a pair is a positive; unset: from the log"
     )
-    confidence: Share = Field(default=0.9, description="of the one-sided lower bound that decides")
+    confidence: Share = Field(default=0.7, description="of the one-sided lower bound that decides")
     max_positives_per_query: PositiveInt = Field(default=10, description="highest lower bound first")
     memory_limit: str = Field(default="", description="for DuckDB, such as '4GB'; unset: a quarter of the machine's")
     examples: Annotated[int, Field(ge=0)] = Field(

@@ -120,7 +120,29 @@ class LogsInputs:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceFacts:
-    """What became of the clean searches: counts of the tables written, and how well the click model predicts."""
+    """What became of the clean searches: counts of the tables written, and how well the click model predicts.
+
+    `threshold` is the relevance that a positive's lower bound reaches, `base_relevance` that of a shown document on
+    average. `perplexity` of held-out clicks (1 is perfect) is by method: each fitted model beside `popularity` (the
+    pair's own click rate, smoothed) and `rank_only`. `dropped` counts pairs by rule, `warnings` say what the log could
+    not tell.
+    """
+
+    click_model: str
+    fitted_pairs: int
+    threshold: float
+    base_relevance: float
+    examination: tuple[float, ...]
+    perplexity: Mapping[str, float]
+    queries: Mapping[str, int]
+    positives: Mapping[str, int]
+    judged_non_matches: int
+    weak_negatives: int
+    grades: Mapping[str, int]
+    chains: int
+    credited: int
+    dropped: Mapping[str, int]
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
