@@ -28,13 +28,13 @@ from dialekt.config import ModelConfig, NegativesConfig
 from dialekt.corpus.docstrings import write_docstring_project
 from dialekt.models.base import resolve_model
 from dialekt.negatives.stage import NegativesInputs, run
-from dialekt.negatives.tables import GivenNegative, HeldOutDocument
+from dialekt.negatives.tables import KnownNegative, HeldOutDocument
 from dialekt.store.rows import read_rows
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Retriever, Split
 
 MODEL = "all-MiniLM-L6-v2"
-ARTEFACTS = ("corpus", "split", "pairs", "judgments", "vectors")
+ARTEFACTS = ("corpus", "pairs", "vectors")
 BYTES_PER_MEBIBYTE = 1024 * 1024
 
 
@@ -50,8 +50,8 @@ class Settings:
     @property
     def inputs(self) -> NegativesInputs:
         """The artefacts that our stage reads."""
-        corpus, split, pairs, judgments, vectors = (self.folder / name for name in ARTEFACTS)
-        return NegativesInputs(corpus, split, pairs, judgments, vectors, seed=1)
+        corpus, pairs, vectors = (self.folder / name for name in ARTEFACTS)
+        return NegativesInputs(corpus, pairs, vectors, seed=1)
 
 
 @dataclass(frozen=True)
@@ -97,11 +97,11 @@ def write_artefacts(settings: Settings, beir: Path | None, *, documents: int, qu
     corpus = [Document(name, text, parent_id=name, duplicate_of=name) for name, text in contents.items()]
     write_records(inputs.corpus / "documents.parquet", corpus, Document)
     searches = [Query(name, text, split=Split.TRAIN) for name, text in texts.items()]
-    write_records(inputs.split / "queries.parquet", searches, Query)
-    write_records(inputs.split / "qrels.parquet", qrels, Qrel)
-    write_records(inputs.split / "held_out_documents.parquet", [], HeldOutDocument)
+    write_records(inputs.pairs / "queries.parquet", searches, Query)
+    write_records(inputs.pairs / "qrels.parquet", qrels, Qrel)
+    write_records(inputs.pairs / "held_out_documents.parquet", [], HeldOutDocument)
     write_records(inputs.pairs / "pairs.parquet", [Pair(qrel.query_id, qrel.document_id) for qrel in qrels], Pair)
-    write_records(inputs.judgments / "given_negatives.parquet", [], GivenNegative)
+    write_records(inputs.pairs / "known_negatives.parquet", [], KnownNegative)
     print(
         f"{len(texts)} queries, {len(contents)} documents, {len(qrels)} positives, {settings.negatives} negatives each"
     )
@@ -159,7 +159,7 @@ def mine_with_peer(settings: Settings) -> Measured:
 
     inputs = settings.inputs
     contents = {item.id: item.content for item in read_records(inputs.corpus / "documents.parquet", Document)}
-    texts = {item.id: item.text for item in read_records(inputs.split / "queries.parquet", Query)}
+    texts = {item.id: item.text for item in read_records(inputs.pairs / "queries.parquet", Query)}
     pairs = read_records(inputs.pairs / "pairs.parquet", Pair)
     dataset = Dataset.from_dict(
         {
@@ -191,7 +191,7 @@ def embed(settings: Settings) -> Measured:
     from dialekt.models.encoder import Encoder
 
     encoder = Encoder.load(MODEL, ModelConfig(device="cpu"))
-    inputs = vectors.VectorsInputs(settings.inputs.corpus, settings.inputs.split, (Split.TRAIN,))
+    inputs = vectors.VectorsInputs(settings.inputs.corpus, settings.inputs.pairs, (Split.TRAIN,))
     began = time.perf_counter()
     vectors.run(encoder, inputs, settings.inputs.vectors)
     return Measured(time.perf_counter() - began, peak_mebibytes(), 0)

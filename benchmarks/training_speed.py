@@ -34,7 +34,7 @@ from dialekt.training.batches import plan_steps
 from dialekt.training.derive import Recipe
 from dialekt.training.examples import Examples, build_examples
 from dialekt.training.stage import prepare_model
-from dialekt.training.trainer import ExampleSource, PairTrainer, PlannedSteps, RankingStep
+from dialekt.training.trainer import ExampleSource, Objective, PairTrainer, PlannedSteps, RankingStep
 from dialekt.types import Document, Pair, Query
 
 MODEL = "all-MiniLM-L6-v2"
@@ -132,7 +132,7 @@ def our_seconds(
     examples = _examples(pairs, loaded, settings)
     recipe = _recipe(settings, precision)
     plan = plan_steps(examples, batch_size=settings.batch_size, queries_per_document=1, epochs=1, seed=settings.seed)
-    step = RankingStep(loaded.model, dimensions=(loaded.dimension,), temperature=0.05, recipe=recipe)
+    step = RankingStep(loaded.model, objective=Objective((loaded.dimension,), 0.05), recipe=recipe)
     prepared = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
         trainer = PairTrainer(

@@ -12,7 +12,7 @@ from dialekt.negatives.guard import TESTS, margin_thresholds
 from dialekt.negatives.mining import Mining, hard_negatives, mine
 from dialekt.negatives.rules import MEANINGS, Rule
 from dialekt.negatives.tables import (
-    GivenNegative,
+    KnownNegative,
     HeldOutDocument,
     MiningTables,
     document_codes,
@@ -50,7 +50,7 @@ class Scene:
             codes,
             pairs=[Pair("q", name) for name in self.trained],
             qrels=[Qrel("q", name, grade) for name, grade in grades.items()],
-            given=[GivenNegative("q", name) for name in self.given],
+            given=[KnownNegative("q", name) for name in self.given],
             minimum_grade=self.minimum_grade,
         )
         return MiningTables(table, queries, None)

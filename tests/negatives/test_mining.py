@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dialekt.config import NegativeSampling, NegativesConfig
 from dialekt.negatives.mining import Mining, hard_negatives, largest_block, mine
 from dialekt.negatives.tables import (
-    GivenNegative,
+    KnownNegative,
     HeldOutDocument,
     MiningTables,
     document_codes,
@@ -34,7 +34,7 @@ class World:
     query_ids: list[str]
     pairs: list[Pair]
     qrels: list[Qrel]
-    given: list[GivenNegative]
+    given: list[KnownNegative]
     held_out: set[str]
     lexical_rows: NDArray[np.int32]
 
@@ -119,7 +119,7 @@ def random_world(seed: int) -> World:
         query_ids=query_ids,
         pairs=[Pair(query_ids[row], names[answer]) for row, answer in pairs],
         qrels=[Qrel(query, name, float(rng.integers(-1, 4))) for query in query_ids for name in some(judged, 4)],
-        given=[GivenNegative(query, name) for query in query_ids for name in some(judged, 2)],
+        given=[KnownNegative(query, name) for query in query_ids for name in some(judged, 2)],
         held_out=set(some(judged, 3)),
         lexical_rows=np.array(lexical, dtype=np.int32).reshape(len(query_ids), depth),
     )

@@ -1,5 +1,6 @@
 """The stage from artefacts to artefact: files, facts, refusals, mining again."""
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from dialekt.models.vectors import run as encode
 from dialekt.negatives.audit import read_audit
 from dialekt.negatives.remining import Reminer
 from dialekt.negatives.stage import NegativesInputs, run
-from dialekt.negatives.tables import GivenNegative, HeldOutDocument
+from dialekt.negatives.tables import KnownNegative, HeldOutDocument
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, Retriever, Split
 
@@ -34,10 +35,10 @@ CONFIG = NegativesConfig(per_query=3, margin=1.0)
 
 
 def write_inputs(
-    folder: Path, model: Path, *, given: Sequence[GivenNegative] = (), metadata: Mapping[str, str] | None = None
+    folder: Path, model: Path, *, given: Sequence[KnownNegative] = (), metadata: Mapping[str, str] | None = None
 ) -> NegativesInputs:
     """Write the artefacts that mining reads, with vectors of the tiny model."""
-    names = {name: folder / name for name in ("corpus", "split", "pairs", "judgments", "vectors")}
+    names = {name: folder / name for name in ("corpus", "pairs", "vectors")}
     for path in names.values():
         path.mkdir()
     copies = {"pump2": "pump"}
@@ -49,18 +50,16 @@ def write_inputs(
     queries = [
         Query(name, text, split=Split.TEST if name == "q-test" else Split.TRAIN) for name, text in QUERIES.items()
     ]
-    write_records(names["split"] / "queries.parquet", queries, Query)
+    write_records(names["pairs"] / "queries.parquet", queries, Query)
     qrels = [Qrel("q-pump", "pump"), Qrel("q-login", "login"), Qrel("q-test", "soup")]
-    write_records(names["split"] / "qrels.parquet", qrels, Qrel)
-    write_records(names["split"] / "held_out_documents.parquet", [HeldOutDocument("soup")], HeldOutDocument)
+    write_records(names["pairs"] / "qrels.parquet", qrels, Qrel)
+    write_records(names["pairs"] / "held_out_documents.parquet", [HeldOutDocument("soup")], HeldOutDocument)
     pairs = [Pair("q-pump", "pump"), Pair("q-login", "login")]
     write_records(names["pairs"] / "pairs.parquet", pairs, Pair)
-    write_records(names["judgments"] / "given_negatives.parquet", given, GivenNegative)
+    write_records(names["pairs"] / "known_negatives.parquet", given, KnownNegative)
     encoder = Encoder.load(str(model), ModelConfig(base=str(model)))
-    encode(encoder, VectorsInputs(names["corpus"], names["split"]), names["vectors"])
-    return NegativesInputs(
-        names["corpus"], names["split"], names["pairs"], names["judgments"], names["vectors"], seed=1
-    )
+    encode(encoder, VectorsInputs(names["corpus"], names["pairs"]), names["vectors"])
+    return NegativesInputs(names["corpus"], names["pairs"], names["vectors"], seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +124,7 @@ def test_damaged_word_hits_of_a_killed_run_are_searched_again(inputs: NegativesI
 
 def test_given_negatives_are_recorded_and_unknown_ones_reported(tmp_path: Path, tiny_model: Path) -> None:
     """A given negative is kept under its own name; one that names no document is a warning."""
-    given = [GivenNegative("q-pump", "cake"), GivenNegative("q-pump", "soup"), GivenNegative("q-pump", "gone")]
+    given = [KnownNegative("q-pump", "cake"), KnownNegative("q-pump", "soup"), KnownNegative("q-pump", "gone")]
     (tmp_path / "inputs").mkdir()
     inputs = write_inputs(tmp_path / "inputs", tiny_model, given=given)
     facts = run(CONFIG.model_copy(update={"retrievers": ()}), inputs, tmp_path)
@@ -183,18 +182,25 @@ def test_given_is_no_retriever_to_configure() -> None:
         load_config(None, overrides=["negatives.retrievers=['given']"], environment={})
 
 
+def _with_pairs(inputs: NegativesInputs, folder: Path, pairs: Sequence[Pair]) -> Path:
+    """Copy the pairs artefact with other pairs in it."""
+    shutil.copytree(inputs.pairs, folder)
+    write_records(folder / "pairs.parquet", pairs, Pair)
+    return folder
+
+
 def test_pairs_of_unknown_documents_are_refused(inputs: NegativesInputs, tmp_path: Path) -> None:
     """Pairs from another corpus are an error that counts them."""
-    write_records(tmp_path / "pairs.parquet", [Pair("q-pump", "pump"), Pair("q-pump", "gone")], Pair)
+    pairs = _with_pairs(inputs, tmp_path / "pairs", [Pair("q-pump", "pump"), Pair("q-pump", "gone")])
     with pytest.raises(StorageError, match="1 of 2 training pairs name a document"):
-        run(CONFIG, replace(inputs, pairs=tmp_path), tmp_path)
+        run(CONFIG, replace(inputs, pairs=pairs), tmp_path)
 
 
 def test_pairs_of_held_out_queries_are_refused(inputs: NegativesInputs, tmp_path: Path) -> None:
     """A pair for a test query is an error: nothing is mined for what is held out."""
-    write_records(tmp_path / "pairs.parquet", [Pair("q-test", "soup")], Pair)
-    with pytest.raises(StorageError, match=r"'q-test' .* is no train query of the split"):
-        run(CONFIG, replace(inputs, pairs=tmp_path), tmp_path)
+    pairs = _with_pairs(inputs, tmp_path / "pairs", [Pair("q-test", "soup")])
+    with pytest.raises(StorageError, match=r"'q-test' .* is no train query"):
+        run(CONFIG, replace(inputs, pairs=pairs), tmp_path)
 
 
 def test_vectors_of_another_corpus_are_refused(inputs: NegativesInputs, tmp_path: Path) -> None:

@@ -67,6 +67,6 @@ def divide(folder: Path, config: SplitConfig | None = None, *, seed: int = 13, m
 
 def make_pairs(folder: Path, config: PairsConfig | None = None) -> tuple[stage.PairsFacts, list[Pair]]:
     """Run the pairs stage on the artefacts of a folder."""
-    inputs = stage.PairsInputs(folder / "split", folder / "corpus", folder / "judgments")
+    inputs = stage.PairsInputs(folder / "corpus", folder / "split", folder / "judgments")
     facts = stage.run(config or PairsConfig(), inputs, folder / "pairs")
     return facts, read_records(folder / "pairs/pairs.parquet", Pair)

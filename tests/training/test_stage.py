@@ -25,7 +25,7 @@ from dialekt.training.examples import build_examples
 from dialekt.training.fit import CHECKPOINT_FILES, last_checkpoint
 from dialekt.training.records import EncodeFunction, TrainingInputs
 from dialekt.training.stage import prepare_model
-from dialekt.training.trainer import RankingStep
+from dialekt.training.trainer import Objective, RankingStep
 from dialekt.types import HardNegative, Pair, Progress, Retriever, Role
 
 Build = Callable[..., TrainingInputs]
@@ -139,7 +139,7 @@ def test_gradient_caching_gives_the_same_gradients(problem: Problem, tiny_model:
     for budget in (100_000, 24):
         config = TrainingConfig(mini_batch_tokens=budget)
         recipe = derive_recipe(config, examples, machine=machine, max_tokens=64, hidden_numbers=64)
-        step = RankingStep(encoder.model, dimensions=(32, 16), temperature=0.05, recipe=recipe)
+        step = RankingStep(encoder.model, objective=Objective((32, 16), 0.05), recipe=recipe)
         rows = np.arange(30, dtype=np.int32)
         batch = collate(examples, rows, hard_negatives=1, piece=Piece(32, budget), pad_id=0, seed=1)
         encoder.model.train()

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 STAGE_VERSION = 1
 PAGES = ("report.html", "report.md")
-BEFORE_REGISTRY = tuple(name for name in StageName if name not in {StageName.REGISTRY, StageName.REPORT})
 
 
 def register_model(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
@@ -49,13 +48,13 @@ def lineage_of(workbench: Workbench) -> "Lineage":
     """Return everything that is needed to make the model again."""
     from dialekt.registry.records import ArtefactIds, Lineage
 
-    ids = {name: workbench.artefacts[name].manifest.id for name in BEFORE_REGISTRY}
+    ids = {name: artefact.manifest.id for name, artefact in workbench.artefacts.items()}
     return Lineage(
         base_model=workbench.config.model.base,
         base_model_id=workbench.base_model_id,
         artefacts=ArtefactIds(
             corpus=ids[StageName.CORPUS],
-            split=ids[StageName.SPLIT],
+            split=workbench.division.manifest.id,
             pairs=ids[StageName.PAIRS],
             negatives=ids[StageName.NEGATIVES],
             training=ids[StageName.TRAINING],
@@ -102,7 +101,7 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         else Gain(found.metric, found.difference, found.low, found.high, found.p_value, facts.confidence)
     )
     return Evidence(
-        split=workbench.artefacts[StageName.SPLIT].manifest.id,
+        split=workbench.division.manifest.id,
         queries=facts.queries,
         documents=facts.documents,
         systems=_systems(facts),
@@ -183,7 +182,7 @@ def answer_sources(workbench: Workbench) -> AnswerSources:
     """Return where the answers to held-out queries are read from."""
     return AnswerSources(
         corpus=workbench.folder(StageName.CORPUS),
-        split=workbench.folder(StageName.SPLIT),
+        split=workbench.folder(StageName.PAIRS),
         evaluation=workbench.folder(StageName.EVALUATION),
         minimum_grade=workbench.config.pairs.minimum_grade,
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 
+from dialekt.errors import ConfigError
 from dialekt.flow.artefacts import Artefact
 from dialekt.flow.project import Project
 from dialekt.flow.records import (
@@ -30,15 +31,17 @@ def run(
     watching = observer or SilentObserver()
     with exclusive(project.artefacts):
         workbench = Workbench(project, may_download=True)
-        return tuple(_skip_or_run(stage, workbench, watching) for stage in _stages_until(until))
+        return tuple(_skip_or_run(stage, workbench, watching) for stage in _stages_until(until, workbench))
 
 
 def plan(project: Project, *, until: StageName = StageName.REPORT) -> tuple[PlannedStage, ...]:
     """Say what a run would do with each stage, and change nothing."""
     workbench = Workbench(project)
     planned = []
-    for stage in _stages_until(until):
-        missing = [name for name in stage.needs if name not in workbench.artefacts]
+    stages = tuple(_stages_until(until, workbench))
+    names = {stage.name for stage in stages}
+    for stage in stages:
+        missing = [name for name in stage.needs if name in names and name not in workbench.artefacts]
         if missing:
             reason = f"{' and '.join(missing[:2])}{' and more' if len(missing) > 2 else ''} will be new"
             planned.append(PlannedStage(stage.name, Action.RUN, reason, key=None))
@@ -56,8 +59,10 @@ def finished(project: Project) -> tuple[StageRecord, ...]:
     """Return the records of the stages that are done for the project as it stands, up to the first that is not."""
     workbench = Workbench(project)
     records = []
-    for stage in STAGES:
-        if any(name not in workbench.artefacts for name in stage.needs):
+    stages = tuple(_stages_until(StageName.REPORT, workbench))
+    names = {stage.name for stage in stages}
+    for stage in stages:
+        if any(name in names and name not in workbench.artefacts for name in stage.needs):
             break
         artefact = stage.look_up(workbench, stage.recipe(workbench)).artefact
         if artefact is None:
@@ -67,11 +72,24 @@ def finished(project: Project) -> tuple[StageRecord, ...]:
     return tuple(records)
 
 
-def _stages_until(last: StageName) -> Iterator[Stage]:
+def _stages_until(last: StageName, workbench: Workbench) -> Iterator[Stage]:
+    """Yield the stages that the project has, up to and with the last."""
     for stage in STAGES:
-        yield stage
+        if stage.wanted(workbench):
+            yield stage
+        elif stage.name == last:
+            raise ConfigError(f"this project has no stage {last.value!r}", hint=_WHY_NOT[last])
         if stage.name == last:
             return
+
+
+_WHY_NOT = {
+    StageName.JUDGMENTS: "set judgments.path to your judgments",
+    StageName.LOGS: "set logs.path to your search logs",
+    StageName.SPLIT: "set judgments.path or logs.path: without them made queries are divided by the pairs stage",
+    StageName.SYNTHESIS: "set synthesis.generators, for example to ['local']",
+    StageName.TEACHER: "set teacher.model to 'trained', or to a cross-encoder's name or folder",
+}
 
 
 def _skip_or_run(stage: Stage, workbench: Workbench, observer: Observer) -> StageRecord:

@@ -14,10 +14,13 @@ class StageName(StrEnum):
 
     JUDGMENTS = "judgments"
     CORPUS = "corpus"
+    LOGS = "logs"
     SPLIT = "split"
+    SYNTHESIS = "synthesis"
     PAIRS = "pairs"
     BASE_VECTORS = "base_vectors"
     NEGATIVES = "negatives"
+    TEACHER = "teacher"
     TRAINING = "training"
     TUNED_VECTORS = "tuned_vectors"
     EVALUATION = "evaluation"

@@ -1,121 +1,12 @@
 """The stages in the order of the journey: what each one depends on, and how it is called."""
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dialekt.config import Config
-from dialekt.flow import closing, teaching
+from dialekt.config import TRAINED_HERE, Config
+from dialekt.flow import closing, teaching, work
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Stage, Workbench
-from dialekt.types import ReportProgress, Split
-
-if TYPE_CHECKING:
-    from dialekt.models.vectors import VectorsInputs
-
-HELD_OUT = (Split.DEV, Split.TEST)
-
-
-def read_judgments(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Relevance in whatever format → queries, qrels, inline documents, given negatives."""
-    from dialekt.pairs import judgments
-
-    path = workbench.judgments_path
-    inputs = judgments.JudgmentsInputs(path=path, time_field=workbench.config.split.time_field)
-    return judgments.run(workbench.config.judgments, inputs, out, progress=progress)
-
-
-def read_corpus(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Files and inline documents → clean documents or chunks, duplicates marked."""
-    from dialekt.corpus import stage
-    from dialekt.corpus.records import CorpusInputs
-
-    inline = workbench.folder(StageName.JUDGMENTS) / "documents.parquet"
-    inputs = CorpusInputs(
-        path=workbench.config.corpus.path,
-        inline_documents=inline,
-        count_tokens=workbench.base_encoder.token_offsets,
-        max_tokens=workbench.base_encoder.contract.max_tokens,
-        excluded=workbench.project.output,
-    )
-    return stage.run(workbench.config.corpus, inputs, out, progress=progress)
-
-
-def make_split(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Judgments and documents → train, dev and test, before anything else is made."""
-    from dialekt.pairs import split
-
-    inputs = split.SplitInputs(
-        judgments=workbench.folder(StageName.JUDGMENTS),
-        corpus=workbench.folder(StageName.CORPUS),
-        seed=workbench.config.project.seed,
-        minimum_grade=workbench.config.pairs.minimum_grade,
-        source=workbench.judgments_path,
-    )
-    return split.run(workbench.config.split, inputs, out, progress=progress)
-
-
-def make_pairs(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Train judgments → training pairs."""
-    from dialekt.pairs import stage
-
-    inputs = stage.PairsInputs(
-        split=workbench.folder(StageName.SPLIT),
-        corpus=workbench.folder(StageName.CORPUS),
-        judgments=workbench.folder(StageName.JUDGMENTS),
-    )
-    return stage.run(workbench.config.pairs, inputs, out, progress=progress)
-
-
-def encode_with_base(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Documents and all queries → vectors of the base model."""
-    from dialekt.models import vectors
-
-    return vectors.run(workbench.base_encoder, _vectors_inputs(workbench, tuple(Split)), out, progress=progress)
-
-
-def mine_negatives(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Pairs, documents and base vectors → hard negatives and an audit of every rule."""
-    from dialekt.negatives import stage
-
-    return stage.run(workbench.config.negatives, teaching.negatives_inputs(workbench), out, progress=progress)
-
-
-def encode_with_tuned(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Documents and held-out queries → vectors of the tuned model."""
-    from dialekt.models import vectors
-    from dialekt.models.encoder import Encoder
-
-    encoder = Encoder.load(str(workbench.tuned_model), workbench.config.model)
-    return vectors.run(encoder, _vectors_inputs(workbench, HELD_OUT), out, progress=progress)
-
-
-def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Vectors before and after, BM25 → runs, scores, intervals, comparisons and a recommendation."""
-    from dialekt.evaluation import stage
-    from dialekt.models.contract import read_contract
-
-    inputs = stage.EvaluationInputs(
-        corpus=workbench.folder(StageName.CORPUS),
-        split=workbench.folder(StageName.SPLIT),
-        pairs=workbench.folder(StageName.PAIRS),
-        negatives=workbench.folder(StageName.NEGATIVES),
-        base_vectors=workbench.folder(StageName.BASE_VECTORS),
-        tuned_vectors=workbench.folder(StageName.TUNED_VECTORS),
-        matryoshka_dimensions=read_contract(workbench.tuned_model).matryoshka_dimensions,
-        seed=workbench.config.project.seed,
-        minimum_grade=workbench.config.pairs.minimum_grade,
-        near_duplicate_similarity=workbench.config.split.near_duplicate_similarity,
-    )
-    return stage.run(workbench.config.evaluation, inputs, out, progress=progress)
-
-
-def _vectors_inputs(workbench: Workbench, splits: tuple[Split, ...]) -> "VectorsInputs":
-    from dialekt.models.vectors import VectorsInputs
-
-    return VectorsInputs(
-        corpus=workbench.folder(StageName.CORPUS), split=workbench.folder(StageName.SPLIT), splits=splits
-    )
 
 
 def _section(name: str, *left_out: str) -> Callable[[Config], dict[str, Any]]:
@@ -141,7 +32,13 @@ MINIMUM_GRADE = _setting("pairs", "minimum_grade")
 # What the model is comes in by its content; where it runs changes nothing that is worth running again for.
 MODEL = _section("model", "base", "device", "trust_remote_code")
 ENCODING = _section("model", "base", "device", "trust_remote_code", "matryoshka_dimensions")
+SHARES = _settings(_setting("split", "dev_share"), _setting("split", "test_share"))
+# What an LLM costs and how fast it is asked decide whether there is an answer, never which.
+COSTS_AND_PACE = ("concurrency", "timeout_seconds", "max_retries", "input_price", "output_price", "api_key_variable")
 ALL: tuple[str, ...] = ()
+JUDGED_BY_LOGS = ("queries.parquet", "qrels.parquet")
+MADE = ("queries.parquet", "negatives.parquet")
+TAUGHT = ("pairs.parquet", "negatives.parquet", "scores.parquet")
 BEFORE_REPORT = tuple(name for name in StageName if name is not StageName.REPORT)
 
 
@@ -163,60 +60,121 @@ def _corpus_files_and_tokenizer(workbench: Workbench) -> dict[str, str]:
     return {f"file {name}": digest for name, digest in files.items()} | _base_model(workbench)
 
 
+def _log_files(workbench: Workbench) -> dict[str, str]:
+    """Hash the log files on this machine; of logs elsewhere only the address is known."""
+    from dialekt.logs.files import log_files
+
+    files: dict[str, str] = {}
+    for name in workbench.config.logs.path:
+        if "://" in name:
+            files[name] = "elsewhere"
+            continue
+        for path in log_files(name):
+            files |= {f"{path.parent.name}/{file}": digest for file, digest in workbench.source(path).items()}
+    return {f"file {name}": digest for name, digest in files.items()}
+
+
+def _others_teach(config: Config) -> dict[str, Any]:
+    return {"logs are given": bool(config.logs.path), "queries are made": bool(config.synthesis.generators)}
+
+
 def _base_model(workbench: Workbench) -> dict[str, str]:
     return {"base model": workbench.base_model_id}
+
+
+def _teacher_model(workbench: Workbench) -> dict[str, str]:
+    """Identify a named cross-encoder, and the base model that one trained here starts from."""
+    from dialekt.models.base import describe_model
+
+    name = workbench.config.teacher.model
+    named = {} if name in (None, TRAINED_HERE) else {"teacher": describe_model(name)}
+    return named | _base_model(workbench)
 
 
 STAGES: tuple[Stage, ...] = (
     Stage(
         StageName.JUDGMENTS,
         "dialekt.pairs.judgments",
-        read_judgments,
+        work.read_judgments,
         settings=_settings(_section("judgments", "path"), _setting("split", "time_field")),
         outside=_judgment_files,
+        wanted=lambda workbench: workbench.has_judgments,
     ),
     Stage(
         StageName.CORPUS,
         "dialekt.corpus.stage",
-        read_corpus,
+        work.read_corpus,
         settings=_settings(_section("corpus", "path"), _setting("model", "max_tokens")),
         needs={StageName.JUDGMENTS: ("documents.parquet",)},
         outside=_corpus_files_and_tokenizer,
     ),
     Stage(
+        StageName.LOGS,
+        "dialekt.logs.records",
+        work.read_logs,
+        settings=_settings(_section("logs", "path", "memory_limit"), _section("cleaning"), SHARES, SEED),
+        needs={StageName.CORPUS: ("documents.parquet",)},
+        outside=_log_files,
+        wanted=lambda workbench: bool(workbench.config.logs.path),
+    ),
+    Stage(
         StageName.SPLIT,
         "dialekt.pairs.split",
-        make_split,
-        settings=_settings(_section("split"), MINIMUM_GRADE, SEED),
-        needs={StageName.JUDGMENTS: ALL, StageName.CORPUS: ALL},
+        work.make_split,
+        settings=_settings(_section("split"), MINIMUM_GRADE, SEED, _others_teach),
+        needs={StageName.JUDGMENTS: ALL, StageName.CORPUS: ALL, StageName.LOGS: JUDGED_BY_LOGS},
+        wanted=lambda workbench: workbench.judged_by is not None,
+    ),
+    Stage(
+        StageName.SYNTHESIS,
+        "dialekt.synthesis.records",
+        work.make_queries,
+        settings=_settings(_section("synthesis", *COSTS_AND_PACE), MODEL, SEED),
+        needs={StageName.CORPUS: ("documents.parquet",), StageName.SPLIT: ("queries.parquet",)},
+        outside=_base_model,
+        wanted=lambda workbench: bool(workbench.config.synthesis.generators),
     ),
     Stage(
         StageName.PAIRS,
         "dialekt.pairs.stage",
-        make_pairs,
-        settings=_section("pairs"),
-        needs={StageName.JUDGMENTS: ALL, StageName.CORPUS: ALL, StageName.SPLIT: ALL},
+        work.make_pairs,
+        settings=_settings(_section("pairs"), _setting("split", "near_duplicate_similarity"), SHARES, SEED),
+        needs={
+            StageName.JUDGMENTS: ALL,
+            StageName.CORPUS: ALL,
+            StageName.LOGS: ALL,
+            StageName.SPLIT: ALL,
+            StageName.SYNTHESIS: MADE,
+        },
     ),
     Stage(
         StageName.BASE_VECTORS,
         "dialekt.models.vectors",
-        encode_with_base,
+        work.encode_with_base,
         settings=ENCODING,
-        needs={StageName.CORPUS: ("documents.parquet",), StageName.SPLIT: ("queries.parquet",)},
+        needs={StageName.CORPUS: ("documents.parquet",), StageName.PAIRS: ("queries.parquet",)},
         outside=_base_model,
     ),
     Stage(
         StageName.NEGATIVES,
         "dialekt.negatives.stage",
-        mine_negatives,
+        work.mine_negatives,
         settings=_settings(_section("negatives"), MINIMUM_GRADE, SEED),
+        needs={StageName.CORPUS: ALL, StageName.PAIRS: ALL, StageName.BASE_VECTORS: ALL},
+    ),
+    Stage(
+        StageName.TEACHER,
+        "dialekt.teacher.records",
+        teaching.teach,
+        settings=_settings(_section("teacher"), MODEL, SEED, MINIMUM_GRADE, _setting("evaluation", "max_dev_queries")),
         needs={
-            StageName.JUDGMENTS: ("given_negatives.parquet",),
             StageName.CORPUS: ALL,
-            StageName.SPLIT: ALL,
             StageName.PAIRS: ALL,
             StageName.BASE_VECTORS: ALL,
+            StageName.NEGATIVES: ("negatives.parquet",),
         },
+        outside=_teacher_model,
+        wanted=lambda workbench: workbench.config.teacher.model is not None,
     ),
     Stage(
         StageName.TRAINING,
@@ -232,28 +190,28 @@ STAGES: tuple[Stage, ...] = (
         ),
         needs={
             StageName.CORPUS: ALL,
-            StageName.SPLIT: ALL,
             StageName.PAIRS: ALL,
             StageName.BASE_VECTORS: ALL,
             StageName.NEGATIVES: ("negatives.parquet",),
+            StageName.TEACHER: TAUGHT,
         },
         outside=_base_model,
     ),
     Stage(
         StageName.TUNED_VECTORS,
         "dialekt.models.vectors",
-        encode_with_tuned,
+        work.encode_with_tuned,
         settings=ENCODING,
         needs={
             StageName.CORPUS: ("documents.parquet",),
-            StageName.SPLIT: ("queries.parquet",),
+            StageName.PAIRS: ("queries.parquet",),
             StageName.TRAINING: ALL,
         },
     ),
     Stage(
         StageName.EVALUATION,
         "dialekt.evaluation.stage",
-        evaluate,
+        work.evaluate,
         settings=_settings(
             _section("evaluation", "max_dev_queries"),
             MODEL,
@@ -263,9 +221,9 @@ STAGES: tuple[Stage, ...] = (
         ),
         needs={
             StageName.CORPUS: ALL,
-            StageName.SPLIT: ALL,
             StageName.PAIRS: ALL,
             StageName.NEGATIVES: ("negatives.parquet",),
+            StageName.TEACHER: TAUGHT,
             StageName.BASE_VECTORS: ALL,
             StageName.TUNED_VECTORS: ALL,
         },

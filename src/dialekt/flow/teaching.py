@@ -26,7 +26,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
     config = workbench.config
     dev_inputs = dev.DevInputs(
         corpus=workbench.folder(StageName.CORPUS),
-        split=workbench.folder(StageName.SPLIT),
+        split=workbench.folder(StageName.PAIRS),
         vectors=workbench.folder(StageName.BASE_VECTORS),
         minimum_grade=config.pairs.minimum_grade,
         seed=config.project.seed,
@@ -45,15 +45,43 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
     inputs = TrainingInputs(
         model=config.model,
         corpus=workbench.folder(StageName.CORPUS),
-        split=workbench.folder(StageName.SPLIT),
-        pairs=workbench.folder(StageName.PAIRS),
-        negatives=workbench.folder(StageName.NEGATIVES),
+        split=workbench.folder(StageName.PAIRS),
+        pairs=workbench.pairs,
+        negatives=workbench.negatives,
+        teacher=workbench.folder_if_any(StageName.TEACHER),
         seed=config.project.seed,
         score_dev=score_dev,
         dev_texts=dev_set.texts,
         remine=_reminer(workbench, progress),
     )
     return stage.run(config.training, inputs, out, progress=progress)
+
+
+def teach(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
+    """Pairs and hard negatives → a cross-encoder, and what it corrects if it ranks better than the base model."""
+    from dialekt.evaluation import reranking
+    from dialekt.teacher import stage
+    from dialekt.teacher.records import TeacherInputs
+
+    config = workbench.config
+    dev_inputs = reranking.RerankingInputs(
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.PAIRS),
+        vectors=workbench.folder(StageName.BASE_VECTORS),
+        minimum_grade=config.pairs.minimum_grade,
+        max_queries=config.evaluation.max_dev_queries,
+        depth=config.teacher.depth,
+        seed=config.project.seed,
+    )
+    inputs = TeacherInputs(
+        model=config.model,
+        corpus=workbench.folder(StageName.CORPUS),
+        examples=workbench.folder(StageName.PAIRS),
+        negatives=workbench.folder(StageName.NEGATIVES),
+        compare=lambda score: reranking.compare(dev_inputs, score),
+        seed=config.project.seed,
+    )
+    return stage.run(config.teacher, inputs, out, progress=progress)
 
 
 def _dev_documents(workbench: Workbench) -> int:
@@ -77,9 +105,7 @@ def negatives_inputs(workbench: Workbench) -> "NegativesInputs":
 
     return NegativesInputs(
         corpus=workbench.folder(StageName.CORPUS),
-        split=workbench.folder(StageName.SPLIT),
         pairs=workbench.folder(StageName.PAIRS),
-        judgments=workbench.folder(StageName.JUDGMENTS),
         vectors=workbench.folder(StageName.BASE_VECTORS),
         seed=workbench.config.project.seed,
         minimum_grade=workbench.config.pairs.minimum_grade,

@@ -38,6 +38,43 @@ class Workbench:
         """Return the folder of a stage's artefact."""
         return self.artefacts[name].folder
 
+    def folder_if_any(self, name: StageName) -> Path | None:
+        """Return the folder of a stage's artefact, None where the journey does without that stage."""
+        artefact = self.artefacts.get(name)
+        return artefact.folder if artefact else None
+
+    @property
+    def pairs(self) -> Path:
+        """The folder of the pairs that training sees: those that a teacher corrected, where there is one."""
+        return self.folder_if_any(StageName.TEACHER) or self.folder(StageName.PAIRS)
+
+    @property
+    def negatives(self) -> Path:
+        """The folder of the negatives that training sees: those that a teacher corrected, where there is one."""
+        return self.folder_if_any(StageName.TEACHER) or self.folder(StageName.NEGATIVES)
+
+    @property
+    def division(self) -> Artefact:
+        """The artefact that decided which queries are held out: two models with the same one can be compared."""
+        return self.artefacts.get(StageName.SPLIT) or self.artefacts[StageName.PAIRS]
+
+    @property
+    def judged_by(self) -> StageName | None:
+        """The stage whose judgments are divided into train, dev and test: people's before those of logs."""
+        if self.has_judgments:
+            return StageName.JUDGMENTS
+        return StageName.LOGS if self.config.logs.path else None
+
+    @cached_property
+    def has_judgments(self) -> bool:
+        """Whether there are judgments: always where nothing else could teach, so that their absence is an error."""
+        from dialekt.pairs.formats.table import is_recognised
+
+        others = bool(self.config.logs.path or self.config.synthesis.generators)
+        if self.config.judgments.path is not None or not others:
+            return True
+        return self.config.corpus.path is not None and is_recognised(self.config.corpus.path)
+
     @property
     def judgments_path(self) -> Path:
         """Where the judgments lie: beside the documents unless the configuration says otherwise."""
@@ -90,10 +127,11 @@ class Stage:
     """A step of the journey.
 
     `module` holds the step's `STAGE_VERSION`. `needs` names the artefacts that it reads, each with the files that
-    count; no files means all of them. `settings` and `outside` return the configuration and the content from outside
-    the project's artefacts (source files, base model) that the result depends on, and nothing else. `fault` says what
-    is wrong with things that a finished stage left outside its artefact, the empty text when all is well; `published`
-    is called with the artefact at the end of every walk, skipped or not.
+    count; no files means all of them, and a stage that the journey does without counts for nothing. `wanted` says
+    whether this project has the stage at all. `settings` and `outside` return the configuration and the content from
+    outside the project's artefacts (source files, base model) that the result depends on, and nothing else. `fault`
+    says what is wrong with things that a finished stage left outside its artefact, the empty text when all is well;
+    `published` is called with the artefact at the end of every walk, skipped or not.
     """
 
     name: StageName
@@ -101,13 +139,18 @@ class Stage:
     work: Work
     settings: Callable[[Config], Mapping[str, Any]]
     needs: Mapping[StageName, tuple[str, ...]] = field(default_factory=dict)
+    wanted: Callable[[Workbench], bool] = lambda _: True
     outside: Callable[[Workbench], Mapping[str, str]] = lambda _: {}
     fault: Callable[[Workbench, Artefact], str] = lambda _, __: ""
     published: Callable[[Workbench, Artefact], None] = lambda _, __: None
 
     def recipe(self, workbench: Workbench) -> Recipe:
         """Return everything that the stage's result depends on."""
-        inputs = {name.value: _input_id(workbench.artefacts[name], files) for name, files in self.needs.items()}
+        inputs = {
+            name.value: _input_id(workbench.artefacts[name], files)
+            for name, files in self.needs.items()
+            if name in workbench.artefacts
+        }
         version: int = import_module(self.module).STAGE_VERSION
         settings = dict(self.settings(workbench.config))
         return Recipe(self.name, version, settings, inputs | dict(self.outside(workbench)))

@@ -178,12 +178,16 @@ def hard_negatives(selection: Selection, tables: MiningTables) -> Iterator[HardN
         selection.positive_scores.tolist(),
         selection.retrievers.tolist(),
     )
-    for query, document, rank, score, positive_score, retriever in zip(*columns, strict=True):
+    for query, document, rank, score, positive_score, code in zip(*columns, strict=True):
+        retriever, weight = RETRIEVERS[code], 1.0
+        if retriever is Retriever.GIVEN and (query, document) in tables.queries.passed_over:
+            retriever, weight = Retriever.SKIPPED, tables.queries.passed_over[query, document]
         yield HardNegative(
             query_id=tables.queries.ids[query],
             document_id=tables.documents.ids[document],
             rank=rank,
             score=score,
             positive_score=positive_score,
-            retriever=RETRIEVERS[retriever],
+            retriever=retriever,
+            weight=weight,
         )

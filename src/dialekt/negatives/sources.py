@@ -7,8 +7,8 @@ from pathlib import Path
 from dialekt.config import NegativesConfig
 from dialekt.errors import StorageError
 from dialekt.negatives.tables import (
-    GivenNegative,
     HeldOutDocument,
+    KnownNegative,
     MiningTables,
     document_codes,
     document_table,
@@ -24,9 +24,7 @@ class NegativesInputs:
     """Artefact folders. `minimum_grade` is the grade from which a judgment makes a positive (`pairs.minimum_grade`)."""
 
     corpus: Path
-    split: Path
     pairs: Path
-    judgments: Path
     vectors: Path
     seed: int
     minimum_grade: float = 1.0
@@ -51,19 +49,19 @@ def read_sources(
 ) -> Sources:
     """Read the artefacts into tables. BM25's hits are taken from the folder `hits` if it has them, else searched."""
     documents = _documents(inputs)
-    given = read_records(inputs.judgments / "given_negatives.parquet", GivenNegative)
+    given = read_records(inputs.pairs / "known_negatives.parquet", KnownNegative)
     codes = document_codes(documents)
     table = document_table(
         documents,
         codes,
-        held_out=read_records(inputs.split / "held_out_documents.parquet", HeldOutDocument),
+        held_out=read_records(inputs.pairs / "held_out_documents.parquet", HeldOutDocument),
         category_field=config.same_category_field,
     )
     queries = query_table(
         table,
         codes,
         pairs=read_records(inputs.pairs / "pairs.parquet", Pair),
-        qrels=read_records(inputs.split / "qrels.parquet", Qrel),
+        qrels=read_records(inputs.pairs / "qrels.parquet", Qrel),
         given=given,
         minimum_grade=inputs.minimum_grade,
     )
@@ -84,12 +82,12 @@ def _documents(inputs: NegativesInputs) -> list[Document]:
 
 def _texts_of(query_ids: Sequence[str], inputs: NegativesInputs) -> dict[str, str]:
     """Return the texts of the queries to mine for, in their order; refuse queries that are not for training."""
-    queries = read_records(inputs.split / "queries.parquet", Query)
+    queries = read_records(inputs.pairs / "queries.parquet", Query)
     texts = {query.id: query.text for query in queries if query.split is Split.TRAIN}
     unknown = [query_id for query_id in query_ids if query_id not in texts]
     if unknown:
         raise StorageError(
-            f"training pairs name {unknown[0]!r} (and {len(unknown) - 1} more), which is no train query of the split",
-            hint="the pairs were made from another split; run the pairs stage again",
+            f"training pairs name {unknown[0]!r} (and {len(unknown) - 1} more), which is no train query",
+            hint="the tables do not belong together; run the pairs stage again",
         )
     return {query_id: texts[query_id] for query_id in query_ids}

@@ -16,7 +16,7 @@ from dialekt.negatives.words import keep_hits
 from dialekt.store.tables import write_records
 from dialekt.types import HardNegative, ReportProgress, no_progress
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 NEGATIVES_NAME = "negatives.parquet"
 
 __all__ = ["STAGE_VERSION", "NegativesFacts", "NegativesInputs", "run"]

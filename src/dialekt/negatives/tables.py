@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 
 from dialekt.errors import ConfigError, StorageError
 from dialekt.negatives.ragged import Integers, Ragged
-from dialekt.types import Document, Pair, Qrel
+from dialekt.types import Document, Pair, Qrel, Retriever
 
 
 @dataclass(frozen=True, slots=True)
-class GivenNegative:
-    """A document that the user's judgments name as no answer of a query."""
+class KnownNegative:
+    """A document that the sources name as no answer of a query; `weight` in (0, 1] is what the loss gives it."""
 
     query_id: str
     document_id: str
+    weight: float = 1.0
+    retriever: Retriever = Retriever.GIVEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class QueryTable:
     positive_categories: Ragged  # categories of the trained documents; empty when not asked for
     partial: Ragged  # codes judged above 0 and below a positive's grade
     rejected: Ragged  # codes judged 0 or less
-    given: Ragged  # rows of documents that the user names as negatives
+    given: Ragged  # rows of documents that the sources name as negatives
+    passed_over: Mapping[tuple[int, int], float]  # weight by (query, document) row of those that a log saw passed over
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +129,7 @@ def query_table(
     *,
     pairs: Sequence[Pair],
     qrels: Sequence[Qrel],
-    given: Sequence[GivenNegative],
+    given: Sequence[KnownNegative],
     minimum_grade: float,
 ) -> QueryTable:
     """Turn the judgments of the queries that have a pair into arrays; other queries are not mined for."""
@@ -134,7 +137,7 @@ def query_table(
     rows = {query_id: row for row, query_id in enumerate(ids)}
     _require_known(pairs, codes, document_count=len(documents.ids))
 
-    def group(links: Iterable[Qrel | Pair | GivenNegative]) -> Ragged:
+    def group(links: Iterable[Qrel | Pair | KnownNegative]) -> Ragged:
         known = [
             (rows[link.query_id], codes[link.document_id])
             for link in links
@@ -155,7 +158,21 @@ def query_table(
         partial=group(qrel for qrel in qrels if 0 < qrel.grade < minimum_grade),
         rejected=group(qrel for qrel in qrels if qrel.grade <= 0),
         given=group(given).follow(documents.members),
+        passed_over=_passed_over(given, rows, codes, documents),
     )
+
+
+def _passed_over(
+    known: Sequence[KnownNegative], rows: Mapping[str, int], codes: Mapping[str, int], documents: DocumentTable
+) -> dict[tuple[int, int], float]:
+    weights = {}
+    for negative in known:
+        if negative.retriever is Retriever.SKIPPED and negative.query_id in rows and negative.document_id in codes:
+            code = codes[negative.document_id]
+            start, stop = documents.members.offsets[code : code + 2]
+            for document in documents.members.values[start:stop].tolist():
+                weights[rows[negative.query_id], document] = negative.weight
+    return weights
 
 
 def _require_known(pairs: Sequence[Pair], codes: Mapping[str, int], *, document_count: int) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dialekt.types import Retriever
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedQuery:
@@ -28,6 +30,48 @@ class GivenNegative:
 
     query_id: str
     document_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNegative:
+    """A negative that nobody has to search for: named by the judgments, by a made instruction, or passed over in a log.
+
+    `weight` in (0, 1] is what the loss gives it.
+    """
+
+    query_id: str
+    document_id: str
+    weight: float = 1.0
+    retriever: Retriever = Retriever.GIVEN
+
+
+@dataclass(frozen=True, slots=True)
+class LogWeight:
+    """How certain a log is of an answer; the columns of its judgments that the split does not carry."""
+
+    query_id: str
+    document_id: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A document that searchers saw above the one they took, over and over."""
+
+    query_id: str
+    document_id: str
+    weight: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MadeQuery:
+    """A query that was made from a document; `document_id` is the retrievable unit."""
+
+    id: str
+    text: str
+    document_id: str
+    weight: float
 
 
 @dataclass(frozen=True, slots=True)

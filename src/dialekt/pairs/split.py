@@ -15,6 +15,7 @@ from dialekt.pairs.assignment import (
     join_by_document,
     parse_time,
     query_clusters,
+    remove_near_duplicates,
 )
 from dialekt.pairs.held_out import group_documents, held_out_documents
 from dialekt.pairs.records import DocumentKeys, GivenQrel, HeldOutDocument, JudgedQuery
@@ -24,7 +25,7 @@ from dialekt.types import Progress, Qrel, Query, ReportProgress, Split, no_progr
 
 __all__ = ["STAGE_VERSION", "SplitFacts", "SplitInputs", "held_out_documents", "minimum_detectable_effect", "run"]
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 MINIMUM_QUERIES = 10
 COMFORTABLE_TEST_QUERIES = 50
 ASSUMED_STANDARD_DEVIATION = 0.3
@@ -32,13 +33,18 @@ ASSUMED_STANDARD_DEVIATION = 0.3
 
 @dataclass(frozen=True, slots=True)
 class SplitInputs:
-    """The judgments and corpus artefacts. `source` is the user's path, for error messages only."""
+    """The judgments and corpus artefacts. `source` is the user's path, for error messages only.
+
+    `others_teach` says that training pairs come from elsewhere too, so that judgments which name only test queries
+    can all stay test queries.
+    """
 
     judgments: Path
     corpus: Path
     seed: int
     minimum_grade: float
     source: Path | None = None
+    others_teach: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ def run(config: SplitConfig, inputs: SplitInputs, out: Path, *, progress: Report
 def choose_method(config: SplitConfig, qrels: list[GivenQrel], inputs: SplitInputs) -> tuple[SplitMethod, list[str]]:
     """Return the method that will be used, and what to tell the user about the choice."""
     named = {given_split(qrel) for qrel in qrels if qrel.grade >= inputs.minimum_grade}
-    usable = len(named) > 1
+    usable = len(named) > 1 or (inputs.others_teach and Split.TEST in named)
     match config.method:
         case SplitMethod.AUTO if usable:
             return SplitMethod.OFFICIAL, []
@@ -146,16 +152,20 @@ def assign(
     match method:
         case SplitMethod.OFFICIAL:
             given = {query.id: judged.given[query.id] for query in judged.queries}
-            assignment = assign_official(
-                given, clusters, groups, dev_share=dev_share, test_share=test_share, seed=inputs.seed
-            )
-            notes = _notes_on_given(given)
+            if inputs.others_teach and Split.TRAIN not in given.values():
+                assignment = remove_near_duplicates(given, clusters)
+            else:
+                assignment = assign_official(
+                    given, clusters, groups, dev_share=dev_share, test_share=test_share, seed=inputs.seed
+                )
+                notes = _notes_on_given(given)
         case SplitMethod.TIME:
             times, notes = _times(judged, config.time_field, inputs.source)
             assignment = assign_by_time(times, clusters, dev_share=dev_share, test_share=test_share)
         case _:
             assignment = assign_grouped(groups, dev_share=dev_share, test_share=test_share, seed=inputs.seed)
-    _require_every_split(assignment, config, inputs.source)
+    if not inputs.others_teach:
+        _require_every_split(assignment, config, inputs.source)
     return assignment, notes
 
 

@@ -157,6 +157,8 @@ def _epochs(pairs: int) -> tuple[float, str]:
 def _hard_negatives(examples: Examples) -> tuple[int, str]:
     if not any(len(rows) for rows in examples.negatives):
         return 0, "none were mined"
+    if len(examples.teacher_scores):
+        return 2, "two per document: a teacher's scores say most where there are several to compare"
     return 1, "one per document: each more costs as much as a positive"
 
 

@@ -1,13 +1,13 @@
 """Training examples as arrays: tokens cached once, positives and negatives as sorted code tables."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Role
+from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Role, TeacherScore
 
 Tokenise = Callable[[Sequence[str], Role], list[list[int]]]
 """Texts and their role → token ids, with prompt and special tokens."""
@@ -63,13 +63,49 @@ class Kin:
 
 
 @dataclass(frozen=True, slots=True)
+class PairValues:
+    """A number for some (query row, document row): `codes` are query · documents + document, ascending."""
+
+    codes: NDArray[np.int64]
+    values: NDArray[np.float32]
+    documents: int
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def look_up(self, queries: NDArray[np.int32], documents: NDArray[np.int32], default: float) -> NDArray[np.float32]:
+        """Return the number of every (query, document), `default` where there is none; (queries, documents)."""
+        codes = queries.astype(np.int64)[:, None] * self.documents + documents[None, :]
+        places = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
+        return np.where(self.codes[places] == codes, self.values[places], np.float32(default))
+
+    @classmethod
+    def of(
+        cls,
+        numbers: Iterable[tuple[str, str, float]],
+        query_row: Mapping[str, int],
+        document_row: Mapping[str, int],
+    ) -> "PairValues":
+        """Build the table from (query id, document id, number); those of unknown ids are left out."""
+        known = {
+            query_row[query] * len(document_row) + document_row[document]: number
+            for query, document, number in numbers
+            if query in query_row and document in document_row
+        }
+        codes = np.array(sorted(known), dtype=np.int64)
+        values = np.array([known[code] for code in codes.tolist()], dtype=np.float32)
+        return cls(codes, values, len(document_row))
+
+
+@dataclass(frozen=True, slots=True)
 class Examples:
     """Everything a training step needs, by row number.
 
     Row numbers of queries and documents count the queries with a pair and the documents that occur in a pair or as
     a negative. `answer_codes` holds `query * kin.count + number` for the parent and the cluster of every judged answer,
     also of those that are no pair, sorted, so that no answer of a query is ever used as its negative. `negatives`
-    lists rows of hard negatives per query, best first.
+    lists rows of hard negatives per query, best first. `weak_negatives` holds the weights of those that count for less
+    than 1, `teacher_scores` the logits of a teacher.
     """
 
     query_ids: tuple[str, ...]
@@ -82,6 +118,8 @@ class Examples:
     kin: Kin
     answer_codes: NDArray[np.int64]
     negatives: tuple[NDArray[np.int32], ...]
+    weak_negatives: PairValues
+    teacher_scores: PairValues
 
     def is_answer(self, queries: NDArray[np.int32], documents: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell for every (query row, document row) whether the document answers the query; (queries, documents)."""
@@ -94,7 +132,12 @@ class Examples:
 
     def with_negatives(self, negatives: Sequence[HardNegative]) -> "Examples":
         """Return the same examples with other hard negatives; those of unknown documents are left out."""
-        return replace(self, negatives=_negative_rows(negatives, self.query_ids, self.document_ids))
+        query_row, document_row = _rows(self.query_ids), _rows(self.document_ids)
+        return replace(
+            self,
+            negatives=_negative_rows(negatives, query_row, document_row),
+            weak_negatives=_weak_negatives(negatives, query_row, document_row),
+        )
 
     def cut(self, *, max_query_tokens: int, max_document_tokens: int) -> "Examples":
         """Return the same examples with texts cut to their first tokens."""
@@ -113,6 +156,7 @@ def build_examples(
     *,
     tokenise: Tokenise,
     qrels: Sequence[Qrel] = (),
+    scores: Sequence[TeacherScore] = (),
     keep_all_documents: bool = False,
 ) -> Examples:
     """Turn tables into arrays. `keep_all_documents` tokenises the whole corpus, which re-mining needs.
@@ -122,11 +166,11 @@ def build_examples(
     used = {pair.document_id for pair in pairs} | {negative.document_id for negative in negatives}
     kept = [document for document in documents if keep_all_documents or document.id in used]
     document_ids = tuple(document.id for document in kept)
-    document_row = {identifier: row for row, identifier in enumerate(document_ids)}
+    document_row = _rows(document_ids)
     paired = {pair.query_id for pair in pairs}
     asked = [query for query in queries if query.id in paired]
     query_ids = tuple(query.id for query in asked)
-    query_row = {identifier: row for row, identifier in enumerate(query_ids)}
+    query_row = _rows(query_ids)
     kin = _kin(kept)
     pair_query = np.array([query_row[pair.query_id] for pair in pairs], dtype=np.int32)
     pair_document = np.array([document_row[pair.document_id] for pair in pairs], dtype=np.int32)
@@ -142,8 +186,23 @@ def build_examples(
         pair_weight=np.array([pair.weight for pair in pairs], dtype=np.float32),
         kin=kin,
         answer_codes=_codes(answers, kin),
-        negatives=_negative_rows(negatives, query_ids, document_ids),
+        negatives=_negative_rows(negatives, query_row, document_row),
+        weak_negatives=_weak_negatives(negatives, query_row, document_row),
+        teacher_scores=PairValues.of(
+            ((score.query_id, score.document_id, score.score) for score in scores), query_row, document_row
+        ),
     )
+
+
+def _rows(ids: Sequence[str]) -> dict[str, int]:
+    return {identifier: row for row, identifier in enumerate(ids)}
+
+
+def _weak_negatives(
+    negatives: Sequence[HardNegative], query_row: Mapping[str, int], document_row: Mapping[str, int]
+) -> PairValues:
+    weak = ((item.query_id, item.document_id, item.weight) for item in negatives if item.weight < 1)
+    return PairValues.of(weak, query_row, document_row)
 
 
 def _judged_answers(
@@ -177,11 +236,10 @@ def _codes(answers: Sequence[tuple[int, int]], kin: Kin) -> NDArray[np.int64]:
 
 
 def _negative_rows(
-    negatives: Sequence[HardNegative], query_ids: Sequence[str], document_ids: Sequence[str]
+    negatives: Sequence[HardNegative], query_row: Mapping[str, int], document_row: Mapping[str, int]
 ) -> tuple[NDArray[np.int32], ...]:
-    document_row = {identifier: row for row, identifier in enumerate(document_ids)}
-    rows: dict[str, list[int]] = {identifier: [] for identifier in query_ids}
+    rows: dict[str, list[int]] = {identifier: [] for identifier in query_row}
     for negative in negatives:
         if negative.query_id in rows and negative.document_id in document_row:
             rows[negative.query_id].append(document_row[negative.document_id])
-    return tuple(np.array(rows[identifier], dtype=np.int32) for identifier in query_ids)
+    return tuple(np.array(rows[identifier], dtype=np.int32) for identifier in query_row)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dialekt.config import ModelConfig
 from dialekt.types import HardNegative, Role
 
-STAGE_VERSION = 1  # here and not in stage.py, so that skipping a finished training does not load torch
+STAGE_VERSION = 2  # here and not in stage.py, so that skipping a finished training does not load torch
 
 EncodeFunction = Callable[[Sequence[str], Role], NDArray[np.float32]]
 """Texts and their role → L2-normalised vectors of shape (texts, dimension)."""
@@ -21,6 +21,7 @@ class TrainingInputs:
     """Artefact folders, and the skills of other rooms that training needs.
 
     `score_dev` returns the mean NDCG@10 on the dev queries, in [0, 1], and encodes `dev_texts` texts for it.
+    `split` holds the queries of all splits with their judgments, `teacher` the scores of a teacher where there is one.
     `remine` mines hard negatives again with the model under training; None where re-mining is off.
     """
 
@@ -32,6 +33,7 @@ class TrainingInputs:
     seed: int
     score_dev: Callable[[EncodeFunction], float]
     dev_texts: int
+    teacher: Path | None = None
     remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
 
 
@@ -78,6 +80,7 @@ class TrainingFacts:
     device: str
     loss: str
     hard_negatives: int
+    teacher_scores: int
     max_query_tokens: int
     max_document_tokens: int
     seconds: float

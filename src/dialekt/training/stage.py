@@ -10,7 +10,7 @@ from pathlib import Path
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from dialekt.config import Precision, TrainingConfig
+from dialekt.config import Distillation, Precision, TrainingConfig
 from dialekt.errors import InputError
 from dialekt.models.contract import write_contract
 from dialekt.models.encoder import Encoder
@@ -23,8 +23,15 @@ from dialekt.training.examples import Examples, build_examples
 from dialekt.training.fit import Fit, FitResult, fit, last_checkpoint
 from dialekt.training.interpolation import SHARES, choose_mixture
 from dialekt.training.records import STAGE_VERSION, CurvePoint, Derived, Mixture, TrainingFacts, TrainingInputs
-from dialekt.training.trainer import ExampleSource, PlannedSteps, RankingStep, disable_dropout, seconds_per_step
-from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, ReportProgress, no_progress
+from dialekt.training.trainer import (
+    ExampleSource,
+    Objective,
+    PlannedSteps,
+    RankingStep,
+    disable_dropout,
+    seconds_per_step,
+)
+from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, ReportProgress, TeacherScore, no_progress
 
 __all__ = ["STAGE_VERSION", "run"]
 
@@ -119,12 +126,13 @@ def _open(config: TrainingConfig, inputs: TrainingInputs, out: Path, progress: R
         hidden_numbers=_hidden_numbers(encoder),
     )
     examples = examples.cut(max_query_tokens=recipe.max_query_tokens, max_document_tokens=recipe.max_document_tokens)
-    step = RankingStep(
-        encoder.model,
+    objective = Objective(
         dimensions=encoder.contract.matryoshka_dimensions or (encoder.contract.dimension,),
         temperature=config.temperature,
-        recipe=recipe,
+        distillation=config.distillation,
+        distillation_weight=config.distillation_weight if len(examples.teacher_scores) else 0.0,
     )
+    step = RankingStep(encoder.model, objective=objective, recipe=recipe)
     return _Session(config, inputs, out, encoder, base_weights, examples, recipe, step, progress)
 
 
@@ -139,6 +147,7 @@ def _read_examples(inputs: TrainingInputs, encoder: Encoder) -> Examples:
         read_records(inputs.negatives / "negatives.parquet", HardNegative),
         tokenise=encoder.token_ids,
         qrels=read_records(inputs.split / "qrels.parquet", Qrel),
+        scores=read_records(inputs.teacher / "scores.parquet", TeacherScore) if inputs.teacher else [],
         keep_all_documents=inputs.remine is not None,
     )
 
@@ -242,8 +251,9 @@ def _facts(
         learning_rate=recipe.learning_rate,
         precision=recipe.precision.value,
         device=session.encoder.model.device.type,
-        loss=f"multiple negatives ranking inside Matryoshka {list(session.step.dimensions)}",
+        loss=_name_of(session.step.objective),
         hard_negatives=recipe.hard_negatives,
+        teacher_scores=len(session.examples.teacher_scores),
         max_query_tokens=recipe.max_query_tokens,
         max_document_tokens=recipe.max_document_tokens,
         seconds=seconds,
@@ -259,6 +269,15 @@ def _facts(
         curve=fitted.curve,
         warnings=_warnings(fitted, chosen),
     )
+
+
+def _name_of(objective: Objective) -> str:
+    """Say in words what was minimised."""
+    taught = ""
+    if objective.distillation_weight:
+        kind = {Distillation.LISTWISE: "listwise KL", Distillation.MARGIN_MSE: "MarginMSE"}[objective.distillation]
+        taught = f" and {kind} towards the teacher ({objective.distillation_weight:.0%})"
+    return f"multiple negatives ranking{taught} inside Matryoshka {list(objective.dimensions)}"
 
 
 def _derived(session: _Session, plan: Plan) -> dict[str, Derived]:

@@ -13,11 +13,11 @@ from sentence_transformers import SentenceTransformer, SentenceTransformerTraine
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from dialekt.config import Precision
+from dialekt.config import Distillation, Precision
 from dialekt.training.batches import Piece, Plan, StepBatch, TextBatch, collate
 from dialekt.training.derive import Recipe
 from dialekt.training.examples import Examples
-from dialekt.training.losses import matryoshka_loss
+from dialekt.training.losses import distillation_loss, matryoshka_loss, ranking_loss
 
 TEXTS_PER_PIECE = 32
 """Texts encoded together: enough to fill the matrix units, few enough that their lengths are alike."""
@@ -58,21 +58,56 @@ class PlannedSteps(Dataset[dict[str, StepBatch]]):
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What a step minimises. `distillation_weight` is the part of a teacher's scores, where the step has any."""
+
+    dimensions: tuple[int, ...]
+    temperature: float
+    distillation: Distillation = Distillation.LISTWISE
+    distillation_weight: float = 0.0
+
+    def loss(self, queries: Tensor, documents: Tensor, batch: StepBatch) -> Tensor:
+        """Return the contrastive loss, mixed with that of the teacher's scores, inside Matryoshka."""
+
+        def of_prefix(query_vectors: Tensor, document_vectors: Tensor) -> Tensor:
+            contrastive = ranking_loss(
+                query_vectors,
+                document_vectors,
+                targets=batch.targets,
+                masked=batch.masked,
+                weights=batch.weights,
+                temperature=self.temperature,
+                discounts=batch.discounts,
+            )
+            if batch.teacher is None or not self.distillation_weight:
+                return contrastive
+            taught = distillation_loss(
+                self.distillation,
+                query_vectors,
+                document_vectors,
+                targets=batch.targets,
+                teacher=batch.teacher,
+                weights=batch.weights,
+                temperature=self.temperature,
+            )
+            return torch.lerp(contrastive, taught, self.distillation_weight)
+
+        return matryoshka_loss(queries, documents, dimensions=self.dimensions, loss=of_prefix)
+
+
 class RankingStep(nn.Module):
-    """One step: encode queries and documents in groups of similar length, then the Matryoshka ranking loss.
+    """One step: encode queries and documents in groups of similar length, then the loss of the objective.
 
     A step of more than `mini_batch_tokens` padded tokens is computed with gradient caching (Gao et al. 2021,
     https://arxiv.org/abs/2101.06983): vectors first without a graph, the loss and its gradients on them, then group
     by group forward and backward again. The result is the same, the memory that of one group.
     """
 
-    def __init__(
-        self, model: SentenceTransformer, *, dimensions: tuple[int, ...], temperature: float, recipe: Recipe
-    ) -> None:
+    def __init__(self, model: SentenceTransformer, *, objective: Objective, recipe: Recipe) -> None:
         super().__init__()
         self.model = model
-        self.dimensions = dimensions
-        self.temperature = temperature
+        self.objective = objective
         self.precision = recipe.precision
         self.mini_batch_tokens = recipe.mini_batch_tokens
 
@@ -81,7 +116,7 @@ class RankingStep(nn.Module):
         with self._autocast(batch.targets.device):
             queries = self._encode_all(batch.queries)
             documents = self._encode_all(batch.documents)
-        return self._loss(queries, documents, batch)
+        return self.objective.loss(queries, documents, batch)
 
     def is_too_large(self, batch: StepBatch) -> bool:
         """Tell whether the activations of the whole step would not fit."""
@@ -94,7 +129,7 @@ class RankingStep(nn.Module):
             documents = self._encode_all(batch.documents)
         queries = queries.detach().requires_grad_()
         documents = documents.detach().requires_grad_()
-        loss = self._loss(queries, documents, batch)
+        loss = self.objective.loss(queries, documents, batch)
         loss.backward()  # type: ignore[no-untyped-call]
         assert queries.grad is not None
         assert documents.grad is not None
@@ -117,17 +152,6 @@ class RankingStep(nn.Module):
         vectors = torch.cat([self._encode(part) for part in parts])  # (texts, dimension), sorted by length
         places = torch.cat([part.rows for part in parts])
         return vectors[torch.argsort(places)]
-
-    def _loss(self, queries: Tensor, documents: Tensor, batch: StepBatch) -> Tensor:
-        return matryoshka_loss(
-            queries,
-            documents,
-            dimensions=self.dimensions,
-            targets=batch.targets,
-            masked=batch.masked,
-            weights=batch.weights,
-            temperature=self.temperature,
-        )
 
 
 class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]

@@ -73,6 +73,15 @@ def detect(path: Path) -> JudgmentsFormat:
     raise InputError(f"the first row ({found}) is of no known format", path=files[0][0], hint=looked_for())
 
 
+def is_recognised(path: Path) -> bool:
+    """Tell whether a file or folder holds judgments of a known format."""
+    try:
+        detect(path)
+    except InputError:
+        return False
+    return True
+
+
 def looked_for() -> str:
     """Say what every format looks for, in one line."""
     parts = "; ".join(f"{name.value}: {known.looks_for}" for name, known in FORMATS.items())
