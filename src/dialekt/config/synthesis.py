@@ -36,7 +36,10 @@ class SynthesisConfig(Section):
     max_documents: PositiveInt | None = Field(
         default=None, description="documents that get queries, drawn at random; unset: all"
     )
-    queries_per_document: PositiveInt = Field(default=3, description="asked of each generator, before the gates")
+    queries_per_document: PositiveInt | None = Field(
+        default=None,
+        description="asked of each generator, before the gates; unset: 3, and of 'local' as many as make 20,000, to 10",
+    )
     kinds: tuple[QueryKind, ...] = Field(
         default=(QueryKind.QUESTION, QueryKind.KEYWORD, QueryKind.TITLE, QueryKind.CLAIM, QueryKind.PROBLEM),
         description="kinds of query asked of an LLM, in turns",

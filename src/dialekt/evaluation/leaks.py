@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dialekt.errors import LeakError
 from dialekt.evaluation.records import LeakFacts
-from dialekt.evaluation.similarity_join import near_twins
+from dialekt.store.similarity_join import near_twins
 from dialekt.store.tables import read_records
 from dialekt.types import HardNegative, Pair, Qrel, Query, Split
 

@@ -6,8 +6,8 @@ The split keeps near-duplicates apart and the leak check looks for them again: b
 import re
 import unicodedata
 
-_SINGLE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # scripts written without blanks
-_TOKEN = re.compile(rf"[{_SINGLE}]|[^\W_{_SINGLE}]+")
+SINGLE_CHARACTER_WORDS = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u0e00-\u0e7f"  # no blanks there
+_TOKEN = re.compile(rf"[{SINGLE_CHARACTER_WORDS}]|[^\W_{SINGLE_CHARACTER_WORDS}]+")
 
 
 def normalised_tokens(text: str) -> frozenset[str]:

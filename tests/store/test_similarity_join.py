@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dialekt.evaluation.similarity_join import near_twins
 from dialekt.pairs.similarity import Groups, join_near_duplicates
+from dialekt.store.similarity_join import near_twins
 from dialekt.store.words import jaccard, normalised_tokens
 
 SIDE = st.dictionaries(st.integers(0, 99).map(str), st.text("abc ", max_size=12), max_size=12)
