@@ -94,7 +94,7 @@ def disable_dropout(model: nn.Module) -> None:
 
 
 @contextlib.contextmanager
-def quiet_training() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Keep the libraries' own logs out of ours, and flush denormal numbers, which slow a CPU tenfold."""
     verbosity = transformers.logging.get_verbosity()
     transformers.logging.set_verbosity_error()

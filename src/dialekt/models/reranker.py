@@ -16,6 +16,7 @@ from dialekt.config import Precision
 from dialekt.errors import ModelError
 from dialekt.models.base import fetch_model
 from dialekt.models.encoder import batch_tokens, budget_batches
+from dialekt.models.fitting import quiet_libraries
 from dialekt.models.folders import position_limit, read_modules
 from dialekt.models.loading import LOAD_ERRORS, quiet
 from dialekt.models.machine import choose_device, fastest_precision
@@ -174,7 +175,7 @@ class Reranker:
 
 def _load(folder: Path, *, device: str | None, trust_remote_code: bool, outputs: int | None = None) -> CrossEncoder:
     try:
-        with quiet():
+        with quiet(), quiet_libraries():
             return CrossEncoder(
                 str(folder),
                 num_labels=outputs,
