@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tests.evaluation.conftest import World, topic_of
 
 from dialekt.evaluation.dev import DevInputs, make_dev_set, score_dev
-from dialekt.evaluation.reranking import RerankingInputs, ScorePairs, compare_on_dev
+from dialekt.evaluation.reranking import RerankingInputs, ScorePairs, compare
 from dialekt.models.vectors import load_vectors
 from dialekt.types import Split
 
@@ -34,7 +34,7 @@ def by_topic(*, sign: float) -> ScorePairs:
 
 def test_a_knowing_teacher_is_proven_better(inputs: RerankingInputs) -> None:
     """Documents of the topic come first, so the whole interval of the gain lies above zero."""
-    found = compare_on_dev(inputs, by_topic(sign=1.0))
+    found = compare(inputs, by_topic(sign=1.0))
     assert found.queries == 12
     assert found.teacher_ndcg > found.student_ndcg
     assert 0 < found.low < found.gain < found.high
@@ -43,7 +43,7 @@ def test_a_knowing_teacher_is_proven_better(inputs: RerankingInputs) -> None:
 
 def test_a_bad_teacher_loses(inputs: RerankingInputs) -> None:
     """The worst order is below the student's, beyond doubt."""
-    assert compare_on_dev(inputs, by_topic(sign=-1.0)).high < 0
+    assert compare(inputs, by_topic(sign=-1.0)).high < 0
 
 
 def test_a_teacher_without_an_opinion_equals_the_student(world: World, inputs: RerankingInputs) -> None:
@@ -54,7 +54,7 @@ def test_a_teacher_without_an_opinion_equals_the_student(world: World, inputs: R
     rows = [vectors.query_ids.index(query_id) for query_id in dev_set.query_ids]
     expected = score_dev(dev_set, np.asarray(vectors.query_vectors)[rows], np.asarray(vectors.document_vectors))
     for depth in (2, 30):
-        found = compare_on_dev(replace(inputs, depth=depth), by_topic(sign=0.0))
+        found = compare(replace(inputs, depth=depth), by_topic(sign=0.0))
         assert found.student_ndcg == pytest.approx(expected)
         assert (found.gain, found.low, found.high) == (0.0, 0.0, 0.0)
 
@@ -67,11 +67,11 @@ def test_only_what_the_student_found_is_read(inputs: RerankingInputs) -> None:
         seen.append((len(queries), len(set(documents)) - len(documents), len(pairs)))
         return np.zeros(len(pairs), dtype=np.float32)
 
-    assert compare_on_dev(replace(inputs, depth=7, max_queries=5), score).queries == 5
+    assert compare(replace(inputs, depth=7, max_queries=5), score).queries == 5
     assert seen == [(5, 0, 35)]
 
 
 def test_without_dev_queries_there_is_nothing_to_compare(world: World, inputs: RerankingInputs) -> None:
     """The comparison says so by its count, and asks the teacher nothing."""
     world.changed(queries=tuple(replace(query, split=Split.TRAIN) for query in world.queries))
-    assert compare_on_dev(inputs, by_topic(sign=1.0)).queries == 0
+    assert compare(inputs, by_topic(sign=1.0)).queries == 0

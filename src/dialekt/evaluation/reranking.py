@@ -39,7 +39,7 @@ class RerankingInputs:
     seed: int = 13
 
 
-def compare_on_dev(inputs: RerankingInputs, score: ScorePairs) -> DevComparison:
+def compare(inputs: RerankingInputs, score: ScorePairs) -> DevComparison:
     """Rerank the student's best units of every dev query and compare NDCG@10, query by query.
 
     A document scores what its best unit scores (MaxP). What lies beyond the depth keeps the student's order behind
