@@ -86,12 +86,15 @@ class LogsConfig(Section):
         default=True, description="documents passed over above a click become weak negatives; other non-clicks never"
     )
     skip_above_weight: Share = Field(default=0.3, description="of a weak negative in the loss, beside 1")
-    minimum_impressions: PositiveInt = Field(default=2, description="times a query must have shown a document")
-    minimum_clicks: PositiveInt = Field(default=2, description="clicks that a positive needs")
+    minimum_impressions: PositiveInt = Field(default=1, description="times a query must have shown a document")
+    minimum_clicks: PositiveInt = Field(
+        default=1,
+        description="clicks that a positive needs, whatever its bound; the bound alone asks for more where it must",
+    )
     minimum_relevance: Share | None = Field(
         default=None, description="lower bound of the relevance from which a pair is a positive; unset: from the log"
     )
-    confidence: Share = Field(default=0.7, description="of the one-sided lower bound that decides")
+    confidence: Share = Field(default=0.6, description="of the one-sided lower bound that decides")
     max_positives_per_query: PositiveInt = Field(default=10, description="highest lower bound first")
     memory_limit: str = Field(default="", description="for DuckDB, such as '4GB'; unset: a quarter of the machine's")
     examples: Annotated[int, Field(ge=0)] = Field(
@@ -105,13 +108,16 @@ class CleaningConfig(Section):
     session_gap_minutes: Annotated[float, Field(gt=0)] = Field(
         default=30.0, description="a longer silence of a client starts a new session"
     )
-    duplicate_events: bool = Field(default=True, description="drop events that repeat another one exactly")
     bots: bool = Field(default=True, description="drop clients that search like machines")
     bot_searches_per_minute: Annotated[float, Field(gt=0)] = Field(
         default=20.0, description="more searches than this in a minute are a machine's"
     )
+    bot_evenly_timed_searches: PositiveInt = Field(
+        default=20, description="so many searches at nearly the same distance in time are a machine's"
+    )
     bot_searches_without_click: PositiveInt = Field(
-        default=100, description="a client with at least this many searches and not one click is a machine"
+        default=100,
+        description="a client with so many searches and not one click is a machine; more, where clicks are rare",
     )
     bot_clicks_per_search: Annotated[float, Field(gt=0)] = Field(
         default=8.0, description="a client whose mean clicks per search lie above this is a machine"

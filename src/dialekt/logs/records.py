@@ -93,7 +93,12 @@ class FunnelStep:
 
 @dataclass(frozen=True, slots=True)
 class IntakeFacts:
-    """What was read, and what of it could not be."""
+    """What was read, and what of it could not be used.
+
+    `shown` counts documents on result pages, `actions` those that somebody acted on. `repeated_events` say again what
+    another event of their search and document says. `hits_used` says that result lists stand for impressions, of which
+    the log has none.
+    """
 
     files: int
     lines: int
@@ -102,8 +107,11 @@ class IntakeFacts:
     searches: int
     shown: int
     actions: int
+    repeated_events: int
     unknown_actions: Mapping[str, int]
-    actions_without_query: int
+    events_without_query: int
+    events_without_document: int
+    hits_used: bool
     ranks_from_zero: bool
 
 
