@@ -138,6 +138,8 @@ def _kind(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
         return _kind(next(kind for kind in entry["anyOf"] if kind.get("type") != "null"), definitions)
     if "enum" in entry:
         return "one of " + ", ".join(f"`{value}`" for value in entry["enum"])
+    if entry["type"] == "object":
+        return "table of numbers"
     if entry["type"] == "array":
         return "list of texts" if "$ref" in entry["items"] else f"list of {_kind(entry['items'], definitions)}"
     names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
@@ -177,12 +179,20 @@ def _commands_of(group: typer.Typer, words: str) -> Iterator[Command]:
         yield Command(f"{words} {name}", summary, tuple(_parameters(entry.callback)))
     for inner in group.registered_groups:
         assert inner.typer_instance is not None
-        yield from _commands_of(inner.typer_instance, f"{words} {inner.name}")
+        name = f"{words} {inner.name}"
+        own = inner.typer_instance.registered_callback
+        if own is not None and own.callback is not None:
+            yield Command(
+                name, " ".join((inspect.getdoc(own.callback) or "").split()), tuple(_parameters(own.callback))
+            )
+        yield from _commands_of(inner.typer_instance, name)
 
 
 def _parameters(callback: Callable[..., Any]) -> Iterator[Parameter]:
     hints = get_type_hints(callback, include_extras=True)
     for name, parameter in inspect.signature(callback).parameters.items():
+        if parameter.annotation is typer.Context:
+            continue
         kind, *notes = get_args(hints[name])
         note = next(item for item in notes if isinstance(item, OptionInfo | ArgumentInfo))
         required = parameter.default is inspect.Parameter.empty

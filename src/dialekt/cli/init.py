@@ -18,6 +18,13 @@ def init(
     judgments: Annotated[
         Path | None, typer.Option("--judgments", help="Judgments or pairs; unset: they lie in the corpus folder.")
     ] = None,
+    logs: Annotated[
+        list[str] | None,
+        typer.Option("--logs", help="Search logs: a file, folder, glob or URL; may be given many times."),
+    ] = None,
+    synthesize: Annotated[
+        bool, typer.Option("--synthesize", help="Make queries from the documents, without any network.")
+    ] = False,
     base: Annotated[str | None, typer.Option("--base", help="The base model: a folder or a Hugging Face name.")] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -37,10 +44,12 @@ def init(
         "project.name": home.name or "project",
         "corpus.path": _path_value(corpus, home),
         "judgments.path": _path_value(judgments, home),
+        "logs.path": tuple(_log_value(name, home) for name in logs) if logs else None,
+        "synthesis.generators": ("local",) if synthesize else None,
         "model.base": _base_value(base, home),
     }
     write_atomic(target, render({name: value for name, value in chosen.items() if value is not None}))
-    step = "dialekt run" if corpus or judgments else "set corpus.path in dialekt.toml, then: dialekt run"
+    step = "dialekt run" if corpus or judgments or logs else "set corpus.path in dialekt.toml, then: dialekt run"
     there = "" if home == Path.cwd() else f"cd {folder} && "
     screen.results.print(f"wrote {target}", soft_wrap=True, markup=False)
     screen.results.print(f"Next: {there if step == 'dialekt run' else ''}{step}", soft_wrap=True, markup=False)
@@ -57,6 +66,11 @@ def _path_value(path: Path | None, home: Path) -> str | None:
     if not found.exists():
         raise InputError("there is no such file or folder", path=path, hint="check the path")
     return found.relative_to(home).as_posix() if found.is_relative_to(home) else found.as_posix()
+
+
+def _log_value(name: str, home: Path) -> str:
+    """Return a log's path as the project's file says it; a glob or a URL is a text like any other."""
+    return _path_value(Path(name), home) or name if Path(name).expanduser().exists() else name
 
 
 def _base_value(base: str | None, home: Path) -> str | None:

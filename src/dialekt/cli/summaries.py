@@ -41,6 +41,23 @@ def _corpus(facts: Facts) -> str:
     return f"{facts['documents']:,} documents{chunks}" + (f", {doubles:,} duplicates" if doubles else "")
 
 
+def _logs(facts: Facts) -> str:
+    answers = sum(facts["evidence"]["positives"].values())
+    return f"{facts['intake']['lines']:,} lines, {facts['queries']:,} queries, {answers:,} answers"
+
+
+def _synthesis(facts: Facts) -> str:
+    made = sum(facts["made"].values())
+    return f"{facts['queries']:,} of {made:,} made queries passed, for {facts['documents_asked']:,} documents"
+
+
+def _teacher(facts: Facts) -> str:
+    compared = f"dev NDCG@10 {facts['student_ndcg']:.3f} → {facts['teacher_ndcg']:.3f}"
+    if not facts["used"]:
+        return f"not used: {compared}"
+    return f"{compared}, {facts['added']:,} negatives relabelled, {facts['scored']:,} pairs scored"
+
+
 def _split(facts: Facts) -> str:
     queries = facts["queries"]
     sizes = ", ".join(f"{queries.get(name, 0):,} {name}" for name in ("train", "dev", "test"))
@@ -85,10 +102,13 @@ def _report(facts: Facts) -> str:
 _SUMMARIES: dict[StageName, Callable[[Facts], str]] = {
     StageName.JUDGMENTS: _judgments,
     StageName.CORPUS: _corpus,
+    StageName.LOGS: _logs,
     StageName.SPLIT: _split,
+    StageName.SYNTHESIS: _synthesis,
     StageName.PAIRS: _pairs,
     StageName.BASE_VECTORS: _vectors,
     StageName.NEGATIVES: _negatives,
+    StageName.TEACHER: _teacher,
     StageName.TRAINING: _training,
     StageName.TUNED_VECTORS: _vectors,
     StageName.EVALUATION: _evaluation,

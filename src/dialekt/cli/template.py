@@ -53,6 +53,8 @@ def _choices(annotation: Any) -> str:
 
 def _toml(value: object) -> str:
     """Write a value as TOML; JSON's strings, numbers, booleans and lists are TOML too."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!s} = {_toml(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, tuple):
         return json.dumps([str(item) if isinstance(item, Enum) else item for item in value], ensure_ascii=False)
     if isinstance(value, bool | int | float):

@@ -1,6 +1,8 @@
 """The stages in the order of the journey: what each one depends on, and how it is called."""
 
 from collections.abc import Callable
+from glob import glob
+from pathlib import Path
 from typing import Any
 
 from dialekt.config import TRAINED_HERE, Config
@@ -62,15 +64,13 @@ def _corpus_files_and_tokenizer(workbench: Workbench) -> dict[str, str]:
 
 def _log_files(workbench: Workbench) -> dict[str, str]:
     """Hash the log files on this machine; of logs elsewhere only the address is known."""
-    from dialekt.logs.files import log_files
-
     files: dict[str, str] = {}
     for name in workbench.config.logs.path:
         if "://" in name:
             files[name] = "elsewhere"
             continue
-        for path in log_files(name):
-            files |= {f"{path.parent.name}/{file}": digest for file, digest in workbench.source(path).items()}
+        for path in map(Path, [name] if Path(name).exists() else sorted(glob(name, recursive=True))):
+            files |= {f"{path.name}/{file}": digest for file, digest in workbench.source(path).items()}
     return {f"file {name}": digest for name, digest in files.items()}
 
 

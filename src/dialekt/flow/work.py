@@ -41,10 +41,10 @@ def read_corpus(workbench: Workbench, out: Path, *, progress: ReportProgress) ->
 
 def read_logs(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Search logs → graded answers without the bias of the rank, those of the future held out."""
-    from dialekt.logs import stage
+    from dialekt.logs import records, stage
 
     config = workbench.config
-    inputs = stage.LogsInputs(
+    inputs = records.LogsInputs(
         cleaning=config.cleaning,
         corpus=workbench.folder(StageName.CORPUS),
         dev_share=config.split.dev_share,
@@ -73,11 +73,11 @@ def make_split(workbench: Workbench, out: Path, *, progress: ReportProgress) -> 
 
 def make_queries(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Documents → made queries that passed every gate."""
-    from dialekt.synthesis import stage
+    from dialekt.synthesis import records, stage
 
     split = workbench.folder_if_any(StageName.SPLIT)
-    inputs = stage.SynthesisInputs(
-        corpus=workbench.folder(StageName.CORPUS),
+    inputs = records.SynthesisInputs(
+        corpus=workbench.folder(StageName.CORPUS) / "documents.parquet",
         queries=split and split / "queries.parquet",
         encode=workbench.base_encoder.encode,
         seed=workbench.config.project.seed,

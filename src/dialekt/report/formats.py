@@ -29,10 +29,13 @@ SYSTEM_PHRASES = {
 STAGE_LABELS = {
     "judgments": "Judgments",
     "corpus": "Corpus",
+    "logs": "Search logs",
     "split": "Split",
+    "synthesis": "Made queries",
     "pairs": "Pairs",
     "base_vectors": "Base vectors",
     "negatives": "Negatives",
+    "teacher": "Teacher",
     "training": "Training",
     "tuned_vectors": "Tuned vectors",
     "evaluation": "Evaluation",

@@ -10,6 +10,13 @@ from dialekt.report.facts import Facts
 
 NOTHING = Facts({})
 RETRIEVER_LABELS = {"bm25": "BM25", "dense": "Dense search with the base model", "given": "Given by the user"}
+SOURCE_LABELS = {
+    "qrels": "Judgments",
+    "pairs": "Pairs given with their texts",
+    "logs": "Search logs",
+    "synthetic": "Queries made from documents",
+    "teacher": "Negatives that the teacher called answers",
+}
 COUNTS = (
     ("corpus", "files", "Files read"),
     ("corpus", "documents", "Documents"),
@@ -39,6 +46,7 @@ def funnel_section(facts: Mapping[str, Facts]) -> Section | None:
     tables = [
         _funnel_table(facts),
         _split_table(facts.get("split", NOTHING)),
+        _sources_table(facts),
         _dropped_table(facts),
         _count_table(facts),
     ]
@@ -46,6 +54,8 @@ def funnel_section(facts: Mapping[str, Facts]) -> Section | None:
     if not blocks:
         return None
     lead = "From files and judgments to training examples. Held-out queries were set aside first."
+    if facts.get("pairs", NOTHING).text("held_out") == "made queries":
+        lead = "From files to training examples. There were no judgments and no logs, so held-out queries are made too."
     return Section("data", "Data", lead, tuple(blocks))
 
 
@@ -118,6 +128,29 @@ def _split_table(split: Facts) -> Table | None:
         Column("Positives", numeric=True),
     )
     return Table("Queries by split", columns, rows, note=f"Split method: {method}." if method else "")
+
+
+def _sources_table(facts: Mapping[str, Facts]) -> Table | None:
+    """Return where the training pairs come from, those that a teacher added among them; nothing for a single source."""
+    counts = dict(facts.get("pairs", NOTHING).counts("by_source"))
+    if added := facts.get("teacher", NOTHING).number("added"):
+        counts["teacher"] = int(added)
+    if len(counts) < 2:
+        return None
+    total = sum(counts.values())
+    rows = tuple(
+        Row(
+            (
+                Cell(SOURCE_LABELS.get(name, formats.humanise(name))),
+                Cell(formats.count(number)),
+                Cell(graphic=bar_cell(number / total, title=f"{formats.percent(number / total)} of the pairs")),
+            )
+        )
+        for name, number in counts.items()
+    )
+    columns = (Column("Source"), Column("Pairs", numeric=True), Column("Of all pairs", graphic=True))
+    note = "What each source contributes to the result: dialekt evaluate --ablate sources."
+    return Table("Training pairs by source", columns, rows, note=note)
 
 
 def _dropped_table(facts: Mapping[str, Facts]) -> Table | None:

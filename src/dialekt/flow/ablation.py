@@ -1,0 +1,118 @@
+"""What each source of training pairs contributes: the journey again without it, on the same test queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.config import Config
+from dialekt.errors import ConfigError
+from dialekt.flow.journey import run
+from dialekt.flow.project import Project
+from dialekt.flow.records import Observer, StageName, StageRecord
+from dialekt.store.tables import read_records
+from dialekt.types import PairSource
+
+SYSTEM = "tuned"
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What leaving a source out does to the tuned model: NDCG@10 without it, and all sources minus that.
+
+    `pairs` counts the pairs of the source; `low` and `high` bound the difference, paired by test query.
+    """
+
+    source: PairSource
+    pairs: int
+    ndcg_without: float
+    difference: float
+    low: float
+    high: float
+    p_value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Ablation:
+    """The contributions of all sources, beside the tuned model and the base model with NDCG@10 of both."""
+
+    queries: int
+    ndcg: float
+    base_ndcg: float
+    confidence: float
+    contributions: tuple[Contribution, ...]
+
+
+def ablate_sources(project: Project, *, observer: Observer) -> Ablation:
+    """Walk the journey up to the evaluation with all sources, then without each; what was done before is skipped.
+
+    Raises `ConfigError` where there are fewer than two sources to compare.
+    """
+    whole = _walk(project, observer)
+    sources = [PairSource(name) for name in whole[StageName.PAIRS].facts["by_source"]]
+    if len(sources) < 2:
+        raise ConfigError(
+            f"the training pairs come from one source only ({sources[0].value}): there is nothing to leave out",
+            hint="add logs ([logs] path), made queries ([synthesis] generators) or judgments",
+        )
+    scores = _scores(whole[StageName.EVALUATION].folder)
+    contributions = tuple(_leave_out(project, observer, source, whole, scores) for source in sources)
+    return Ablation(
+        queries=len(scores[SYSTEM]),
+        ndcg=float(scores[SYSTEM].mean()),
+        base_ndcg=float(scores["base"].mean()),
+        confidence=project.config.evaluation.confidence,
+        contributions=contributions,
+    )
+
+
+def _leave_out(
+    project: Project,
+    observer: Observer,
+    source: PairSource,
+    whole: Mapping[StageName, StageRecord],
+    scores: Mapping[str, NDArray[np.float64]],
+) -> Contribution:
+    from dialekt.evaluation.comparison import Settings, compare
+    from dialekt.evaluation.records import NDCG
+
+    without = _walk(replace(project, config=_without(project.config, source)), observer)
+    other = _scores(without[StageName.EVALUATION].folder)[SYSTEM]
+    settings = project.config.evaluation
+    found = compare(
+        {"all": {NDCG: scores[SYSTEM]}, "without": {NDCG: other}},
+        [("all", "without", NDCG)],
+        Settings(settings.confidence, settings.resamples, project.config.project.seed),
+    )[0]
+    return Contribution(
+        source=source,
+        pairs=whole[StageName.PAIRS].facts["by_source"][source.value],
+        ndcg_without=float(other.mean()),
+        difference=found.difference,
+        low=found.low,
+        high=found.high,
+        p_value=found.p_value,
+    )
+
+
+def _without(config: Config, source: PairSource) -> Config:
+    pairs = config.pairs.model_copy(update={"leave_out": (*config.pairs.leave_out, source)})
+    return config.model_copy(update={"pairs": pairs})
+
+
+def _walk(project: Project, observer: Observer) -> dict[StageName, StageRecord]:
+    return {record.stage: record for record in run(project, observer=observer, until=StageName.EVALUATION)}
+
+
+def _scores(evaluation: Path) -> dict[str, NDArray[np.float64]]:
+    """Return NDCG@10 per test query by system, in the order of the query ids; (queries,)."""
+    from dialekt.evaluation.records import NDCG, QueryScore
+
+    rows = [row for row in read_records(evaluation / "scores.parquet", QueryScore) if row.metric == NDCG]
+    rows.sort(key=lambda row: row.query_id)
+    return {
+        system: np.array([row.value for row in rows if row.system == system], dtype=np.float64)
+        for system in ("base", SYSTEM)
+    }
