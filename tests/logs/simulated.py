@@ -65,10 +65,12 @@ def add_names(connection: duckdb.DuckDBPyConnection, truth: Truth) -> None:
     names = pa.table({"document_no": np.arange(len(truth.document_ids)), "document_id": list(truth.document_ids)})
     connection.register("texts", texts)
     connection.register("names", names)
-    connection.execute(
-        "CREATE TABLE queries AS SELECT query_no, text, text AS normalised, 1 AS variants, count(DISTINCT client_no) AS "
-        "clients, count(DISTINCT search_no) AS searches FROM impressions JOIN texts USING (query_no) GROUP BY ALL"
-    )
+    connection.execute("""
+        CREATE TABLE queries AS
+        SELECT query_no, text, text AS normalised, 1 AS variants, count(DISTINCT client_no) AS clients,
+            count(DISTINCT search_no) AS searches
+        FROM impressions JOIN texts USING (query_no) GROUP BY ALL
+    """)
     connection.execute("CREATE TABLE documents AS SELECT *, true AS known FROM names")
 
 

@@ -1,10 +1,10 @@
 """Click models: how likely a place on the page is looked at, and how attractive a document then is.
 
-A click needs two things: P(click) = examination[state] x attractiveness[query, document]. The state is what examination
-may depend on: the rank alone (position-based model), or the rank and how far above it the last click lies (user browsing
-model, Dupret and Piwowarski 2008), which also covers searchers who stop after a good click. The attractiveness of a pair
-is never a point: it is integrated out over a grid of levels whose prior is estimated from the log (nonparametric
-empirical Bayes, Kiefer and Wolfowitz 1956), so a pair seen twice is not taken for certain.
+A click needs two things: P(click) = examination[state] x attractiveness[query, document]. The state is what
+examination may depend on: the rank alone (position-based model), or the rank and how far above it the last click lies
+(user browsing model, Dupret and Piwowarski 2008), which also covers searchers who stop after a good click. The
+attractiveness of a pair is never a point: it is integrated out over a grid of levels whose prior is estimated from the
+log (nonparametric empirical Bayes, Kiefer and Wolfowitz 1956), so a pair seen twice is not taken for certain.
 
 Pairs fall into bands by their mean rank, each with a prior of its own: where the ranker is good, documents at the top
 *are* more attractive, and one common prior would mistake that for examination.
@@ -19,10 +19,10 @@ from scipy.sparse import csr_matrix
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-LEVELS: Floats = 1 / (1 + np.exp(-np.linspace(-6.0, 4.0, 41)))  # even in log-odds, 0.0025 to 0.98
+LEVELS: Floats = 1 / (1 + np.exp(-np.linspace(-5.5, 4.0, 33)))  # even in log-odds, 0.004 to 0.98
 FIRST_ROUNDS = 60  # with one prior for all bands: gives examination where documents never move
 SECOND_ROUNDS = 120
-TOLERANCE = 1e-4
+TOLERANCE = 3e-4
 LEAST_EXAMINATION = 1e-4
 BAND_PSEUDO_PAIRS = 20.0  # of all bands together, added to each band: a thin one follows the others
 LEAST_PRIOR = 1e-6  # no level is ever impossible
@@ -74,7 +74,8 @@ class Posterior:
     def quantile(self, share: float) -> Floats:
         """Return the attractiveness below which `share` of each pair's probability lies."""
         reached = np.cumsum(self.weights, axis=1) >= share - 1e-12
-        return LEVELS[np.argmax(reached, axis=1)]
+        levels: Floats = LEVELS[np.argmax(reached, axis=1)]
+        return levels
 
     def certainty(self, threshold: float) -> Floats:
         """Return the probability that each pair's attractiveness reaches the threshold."""
@@ -108,9 +109,7 @@ def fit(cells: Cells, *, start: Floats, bands: int) -> Fit:
 def fit_prior(cells: Cells, *, examination: Floats, bands: int) -> Fit:
     """Estimate the priors only, where the examination is known already."""
     even = np.full((bands, len(LEVELS)), 1 / len(LEVELS))
-    return _climb(
-        _counts(cells, len(examination)), Fit(examination, even), rounds=FIRST_ROUNDS, keep_examination=True
-    )
+    return _climb(_counts(cells, len(examination)), Fit(examination, even), rounds=FIRST_ROUNDS, keep_examination=True)
 
 
 def posterior(cells: Cells, model: Fit) -> Posterior:
@@ -168,8 +167,8 @@ def _weights(counts: _Counts, model: Fit) -> Floats:
 
 
 def _climb(counts: _Counts, model: Fit, *, rounds: int, keep_examination: bool) -> Fit:
-    acted = np.asarray(counts.clicks.sum(axis=0)).ravel() + np.asarray(counts.rejected.sum(axis=0)).ravel()
-    shown = acted + np.asarray(counts.ignored.sum(axis=0)).ravel()
+    acted: Floats = np.asarray(counts.clicks.sum(axis=0)).ravel() + np.asarray(counts.rejected.sum(axis=0)).ravel()
+    shown: Floats = acted + np.asarray(counts.ignored.sum(axis=0)).ravel()
     done = 0
     for done in range(1, rounds + 1):  # noqa: B007 - how many rounds it took is recorded
         weights = _weights(counts, model)
@@ -191,8 +190,9 @@ def _examination(counts: _Counts, model: Fit, weights: Floats, acted: Floats, sh
 
 
 def _prior(weights: Floats, band: Integers, *, bands: int) -> Floats:
-    overall = weights.mean(axis=0) + LEAST_PRIOR
+    overall = weights.sum(axis=0) / max(len(weights), 1) + LEAST_PRIOR
     sums = np.repeat(BAND_PSEUDO_PAIRS * overall[None, :], bands, axis=0)
     members = csr_matrix((np.ones(len(band)), (band, np.arange(len(band)))), shape=(bands, len(band)))
     sums += members @ weights
-    return sums / sums.sum(axis=1, keepdims=True)
+    prior: Floats = sums / sums.sum(axis=1, keepdims=True)
+    return prior

@@ -64,6 +64,10 @@ def collapse(
         WITH pages AS (
             SELECT search_no, list(rank) AS acted, max(rank) AS lowest
             FROM impressions WHERE grade > 0 AND rank IS NOT NULL GROUP BY search_no
+        ), placed AS (
+            SELECT *, CASE WHEN acted IS NOT NULL
+                THEN rank - list_max(list_filter(acted, lambda above: above < rank)) END AS distance
+            FROM impressions LEFT JOIN pages USING (search_no)
         ), seen AS (
             SELECT query_no, document_no, grade, rank, dwell_seconds, last_click,
                 {_period(cuts)} AS period,
@@ -72,7 +76,7 @@ def collapse(
                 {evidence_condition(config)} AS evidence,
                 grade > 0 AND NOT {evidence_condition(config)} AS rejected,
                 grade = 0 AND coalesce(rank < lowest, false) AS passed
-            FROM impressions LEFT JOIN pages USING (search_no)
+            FROM placed
         )
         SELECT query_no, document_no, period, state,
             count(*)::DOUBLE AS shown,
@@ -175,10 +179,9 @@ def _state(config: LogsConfig) -> str:
         return f"CASE WHEN propensity IS NULL THEN 0 ELSE 1 + least({steps}, {STATES - 2}) END::INTEGER"
     bounds = "".join(f" WHEN rank <= {bound} THEN {place}" for place, bound in enumerate(BUCKETS, start=1))
     bucket = f"CASE WHEN rank IS NULL THEN 0{bounds} ELSE {LAST_BUCKET} END"
-    distance = "rank - list_max(list_filter(acted, lambda above: above < rank))"
     steps = (
-        f"CASE WHEN ({distance}) IS NULL THEN 0 WHEN ({distance}) <= 3 THEN ({distance}) "
-        f"WHEN ({distance}) <= 5 THEN 4 WHEN ({distance}) <= 9 THEN 5 ELSE 6 END"
+        "CASE WHEN distance IS NULL THEN 0 WHEN distance <= 3 THEN distance "
+        "WHEN distance <= 5 THEN 4 WHEN distance <= 9 THEN 5 ELSE 6 END"
     )
     return f"({bucket} * {DISTANCES} + {steps})::INTEGER"
 

@@ -15,7 +15,7 @@ from dialekt.logs.collapse import DISTANCES, LAST_BUCKET, STATES, Period, starti
 from dialekt.logs.records import EvidencePlan
 from dialekt.types import Progress, ReportProgress
 
-FIT_CELLS = 1_500_000  # counts in memory while fitting; a larger log is fitted on a sample of its queries
+FIT_CELLS = 300_000  # counts in memory while fitting; a larger log is fitted on a sample of its queries
 CHUNK_CELLS = 400_000  # counts in memory while judging
 BAND_BOUNDS = (0.0, 2.5, 4.5, 7.5, 15.0)  # of the mean rank; band 0 is for pairs without a rank
 BANDS = len(BAND_BOUNDS) + 1
@@ -88,7 +88,7 @@ def judge_pairs(
     """Make the table `estimates`: relevance, its bounds, certainty and expected examinations by pair and period."""
     connection.execute(
         "CREATE OR REPLACE TABLE estimates (query_no BIGINT, document_no BIGINT, period INTEGER, relevance DOUBLE, "
-        "lower_bound DOUBLE, upper_bound DOUBLE, certainty DOUBLE, examined DOUBLE)"
+        "lower_bound DOUBLE, certainty DOUBLE, examined DOUBLE)"
     )
     row = connection.execute("SELECT count(*) FROM cells").fetchone()
     parts = max((row[0] if row else 0) // CHUNK_CELLS, 0) + 1
@@ -117,7 +117,6 @@ def _estimates(columns: Table, config: LogsConfig, found: Estimate) -> pa.Table:
             "period": columns["period"][first],
             "relevance": result.mean,
             "lower_bound": result.quantile(1 - config.confidence),
-            "upper_bound": result.quantile(config.confidence),
             "certainty": result.certainty(found.threshold),
             "examined": result.examined,
         }
@@ -132,9 +131,7 @@ def _cells(columns: Table) -> Cells:
     with_rank = np.bincount(pair, weights=shown * (ranked > 0))
     mean_rank = np.bincount(pair, weights=ranked) / np.clip(with_rank, 1, None)
     band = np.searchsorted(BAND_BOUNDS, mean_rank).astype(np.int64)  # (pairs,)
-    return Cells(
-        pair, state, shown, columns["clicks"].astype(np.float64), columns["rejected"].astype(np.float64), band
-    )
+    return Cells(pair, state, shown, columns["clicks"].astype(np.float64), columns["rejected"].astype(np.float64), band)
 
 
 def _sample(connection: duckdb.DuckDBPyConnection) -> _Sample:

@@ -39,7 +39,7 @@ def extract(
     judge_pairs(connection, config, found, progress=progress)
     decide(connection, config, found)
     hold_out(connection, plan, cuts=cuts)
-    write_judgments(connection, config, out, threshold=found.threshold, timed=cuts is not None)
+    write_judgments(connection, config, out, timed=cuts is not None)
     write_report(connection, config, found, out)
     return _facts(connection, plan, found, chains=chains, credited=credited)
 

@@ -10,7 +10,10 @@ from dialekt.logs.estimation import Estimate
 from dialekt.logs.records import QRELS_NAME, QUERIES_NAME, WEAK_NEGATIVES_NAME, EvidencePlan
 
 MOST_HELD_OUT = 0.5  # of the queries that could be: the others' future is not used, so that training keeps its head
+HELD_OUT_CERTAINTY = 0.8  # a held-out query has a positive at least this certain: it is to measure by
 LEAST_EXAMINED = 1.0  # expected looks at a document before it may be judged a non-match
+MOST_DOUBT = 0.1  # certainty of relevance up to which it is one
+LEAST_PASSED = 2  # times that searchers went past a weak negative to a document below it
 SPLITS = {Period.TRAIN: "train", Period.DEV: "dev", Period.TEST: "test"}
 
 
@@ -32,7 +35,7 @@ def decide(connection: duckdb.DuckDBPyConnection, config: LogsConfig, found: Est
             FROM cells GROUP BY ALL
         ), usual AS (SELECT sum(satisfied) / greatest(sum(clicks), 1) AS share FROM counts),
         graded AS (
-            SELECT counts.*, relevance, lower_bound, upper_bound, certainty, examined, known,
+            SELECT counts.*, relevance, lower_bound, certainty, examined, known,
                 greatest(
                     CASE WHEN relevance >= {third} THEN 3 WHEN relevance >= {second} THEN 2 ELSE 1 END
                     + CASE WHEN satisfied >= 2 AND satisfied >= 1.5 * usual.share * clicks THEN 1
@@ -64,7 +67,8 @@ def hold_out(connection: duckdb.DuckDBPyConnection, plan: EvidencePlan, *, cuts:
     if cuts is not None:
         total = _count(connection, f"SELECT count(*) FROM ({everyone})")
         for period, share in ((Period.TEST, plan.test_share), (Period.DEV, plan.dev_share)):
-            able = f"{everyone} AND period = {int(period)} AND query_no NOT IN (SELECT query_no FROM assigned)"
+            able = f"""{everyone} AND period = {int(period)} AND certainty >= {HELD_OUT_CERTAINTY}
+                AND query_no NOT IN (SELECT query_no FROM assigned)"""
             chance = min(MOST_HELD_OUT, share * total / max(_count(connection, f"SELECT count(*) FROM ({able})"), 1))
             connection.execute(
                 f"""INSERT INTO assigned SELECT query_no, {int(period)} FROM ({able}) JOIN queries USING (query_no)
@@ -77,9 +81,7 @@ def hold_out(connection: duckdb.DuckDBPyConnection, plan: EvidencePlan, *, cuts:
     """)
 
 
-def write_judgments(
-    connection: duckdb.DuckDBPyConnection, config: LogsConfig, out: Path, *, threshold: float, timed: bool
-) -> None:
+def write_judgments(connection: duckdb.DuckDBPyConnection, config: LogsConfig, out: Path, *, timed: bool) -> None:
     """Write queries, qrels (with non-matches for held-out queries) and weak negatives as Parquet."""
     split = _cases("period") if timed else "''"
     _copy(
@@ -93,8 +95,8 @@ def write_judgments(
     )
     positive = "barred IS NULL"
     non_match = (
-        f"(period > 0 AND judged.known AND clicks + credits < {config.minimum_clicks} AND upper_bound < {threshold} "
-        f"AND examined >= {LEAST_EXAMINED} AND impressions >= {config.minimum_impressions})"
+        f"(period > 0 AND judged.known AND certainty <= {MOST_DOUBT} AND examined >= {LEAST_EXAMINED} "
+        f"AND impressions >= {config.minimum_impressions})"
     )
     connection.execute(f"""
         CREATE OR REPLACE TABLE qrels AS
@@ -106,12 +108,10 @@ def write_judgments(
         WHERE {positive} OR {non_match}
     """)
     _copy(connection, "SELECT * FROM qrels ORDER BY query_id, grade DESC, document_id", out / QRELS_NAME)
-    _write_weak_negatives(connection, config, out, threshold=threshold)
+    _write_weak_negatives(connection, config, out)
 
 
-def _write_weak_negatives(
-    connection: duckdb.DuckDBPyConnection, config: LogsConfig, out: Path, *, threshold: float
-) -> None:
+def _write_weak_negatives(connection: duckdb.DuckDBPyConnection, config: LogsConfig, out: Path) -> None:
     """Write what searchers passed over above a click, often enough, and never clicked for that query in the log."""
     wanted = "true" if config.skip_above else "false"
     connection.execute(f"""
@@ -121,8 +121,8 @@ def _write_weak_negatives(
             {config.skip_above_weight} * (1 - certainty) AS weight, passed AS count
         FROM judged JOIN assigned USING (query_no, period) JOIN queries USING (query_no)
             JOIN documents USING (document_no) ANTI JOIN clicked USING (query_no, document_no)
-        WHERE {wanted} AND period = 0 AND judged.known AND passed >= {config.minimum_impressions}
-            AND upper_bound < {threshold}
+        WHERE {wanted} AND period = 0 AND judged.known AND passed >= {LEAST_PASSED}
+            AND certainty <= {MOST_DOUBT}
     """)
     _copy(connection, "SELECT * FROM weak_negatives ORDER BY query_id, document_id", out / WEAK_NEGATIVES_NAME)
 

@@ -1,9 +1,9 @@
 """A search log whose truth is known: clicks drawn from judgments by a click model, with noise and bots.
 
 Three models of a searcher who reads a page from the top. Position-based: each rank is looked at with probability
-rank^-bias, whatever happens at the others. Cascade (Craswell 2008): down the page to the first click, then away. Dynamic
-Bayesian (Chapelle and Zhang 2009): on after a click, too, unless the document satisfied. In the last two, a searcher
-gives up after each document with probability 1 - exp(-0.15 bias).
+rank^-bias, whatever happens at the others. Cascade (Craswell 2008): down the page to the first click, then away.
+Dynamic Bayesian (Chapelle and Zhang 2009): on after a click, too, unless the document satisfied. In the last two, a
+searcher gives up after each document with probability 1 - exp(-0.15 bias).
 """
 
 from collections.abc import Iterator
@@ -112,7 +112,11 @@ def simulate(truth: Truth, settings: Simulation) -> Iterator[Block]:
     for first in range(0, len(sessions.query), SEARCHES_PER_BLOCK):
         part = slice(first, first + SEARCHES_PER_BLOCK)
         block = Sessions(
-            sessions.query[part], sessions.session[part], sessions.client[part], sessions.time[part], sessions.kind[part]
+            sessions.query[part],
+            sessions.session[part],
+            sessions.client[part],
+            sessions.time[part],
+            sessions.kind[part],
         )
         yield _block(truth, settings, block, first, generator)
 
@@ -231,7 +235,7 @@ def _pages(
 
 def _clicks(settings: Simulation, attraction: Floats, satisfied: Mask, generator: np.random.Generator) -> Mask:
     attracted: Mask = generator.random(attraction.shape) < attraction
-    ranks = np.arange(1, attraction.shape[1] + 1)
+    ranks = np.arange(1.0, attraction.shape[1] + 1)
     stays = np.exp(-GIVING_UP * settings.position_bias)
     match settings.model:
         case SimulatedModel.POSITION_BASED:
@@ -245,7 +249,8 @@ def _clicks(settings: Simulation, attraction: Floats, satisfied: Mask, generator
             assert_never(settings.model)
     leaves = stops | (generator.random(attraction.shape) > stays)
     gone = np.cumsum(leaves, axis=1) - leaves > 0
-    return attracted & ~gone
+    clicked: Mask = attracted & ~gone
+    return clicked
 
 
 def _bot_clicks(kind: Integers, document: Integers, generator: np.random.Generator) -> Mask:
