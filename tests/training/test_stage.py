@@ -17,12 +17,12 @@ from dialekt.config import ModelConfig, Precision, TrainingConfig
 from dialekt.errors import ConfigError, InputError
 from dialekt.models.contract import read_contract
 from dialekt.models.encoder import Encoder
+from dialekt.models.fitting import CHECKPOINT_FILES, last_checkpoint
 from dialekt.store.tables import write_records
 from dialekt.training import stage
 from dialekt.training.batches import Piece, collate
 from dialekt.training.derive import Machine, derive_recipe
 from dialekt.training.examples import build_examples
-from dialekt.training.fit import CHECKPOINT_FILES, last_checkpoint
 from dialekt.training.records import EncodeFunction, TrainingInputs
 from dialekt.training.stage import prepare_model
 from dialekt.training.trainer import Objective, RankingStep

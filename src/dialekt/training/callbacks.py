@@ -1,10 +1,7 @@
-"""What happens beside the steps: dev scores, progress, a clean stop on Ctrl-C, re-mining."""
+"""What happens beside the steps: dev scores and re-mining."""
 
-import signal
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from sentence_transformers import SentenceTransformer
@@ -13,7 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from dialekt.store.tables import read_records, write_records
 from dialekt.training.trainer import ExampleSource
-from dialekt.types import HardNegative, Progress, ReportProgress
+from dialekt.types import HardNegative
 
 DEV_METRIC = "dev_ndcg@10"
 
@@ -35,67 +32,6 @@ class DevEvaluator(SentenceEvaluator):  # type: ignore[misc]
     ) -> dict[str, float]:
         """Return NDCG@10, in [0, 1]."""
         return {DEV_METRIC: self.score()}
-
-
-class ProgressCallback(TrainerCallback):  # type: ignore[misc]
-    """Reports each step, with the last loss and dev score."""
-
-    def __init__(self, report: ReportProgress):
-        self.report = report
-
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: Any,
-    ) -> None:
-        """Report how far training has come."""
-        losses = [entry["loss"] for entry in state.log_history if "loss" in entry]
-        scores = [entry[f"eval_{DEV_METRIC}"] for entry in state.log_history if f"eval_{DEV_METRIC}" in entry]
-        note = f"loss {losses[-1]:.3f}" if losses else ""
-        note += f"  dev NDCG@10 {scores[-1]:.4f}" if scores else ""
-        self.report(Progress("training", state.global_step, state.max_steps, note.strip()))
-
-
-class InterruptCallback(TrainerCallback):  # type: ignore[misc]
-    """Turns the first Ctrl-C or SIGTERM into a checkpoint at the end of the step; the second stops at once."""
-
-    def __init__(self) -> None:
-        self.interrupted = False
-        self._former: dict[int, Any] = {}
-
-    def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """Watch the signals; only the main thread may."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._former[number] = signal.signal(number, self._note)
-
-    def on_train_end(self, *_: Any, **__: Any) -> None:
-        """Give the signals back."""
-        self.restore()
-
-    def restore(self) -> None:
-        """Give the signals back to whoever had them."""
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-        self._former = {}
-
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **_: Any,
-    ) -> None:
-        """Save and stop once a signal has come."""
-        if self.interrupted:
-            control.should_save = True
-            control.should_training_stop = True
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        self.interrupted = True
-        self.restore()
 
 
 class RemineCallback(TrainerCallback):  # type: ignore[misc]

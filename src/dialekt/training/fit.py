@@ -1,34 +1,22 @@
 """Run the Trainer: steps, dev scores, checkpoints, early stopping, resume."""
 
-import contextlib
-import json
-import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-import transformers
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainingArguments
 from transformers import EarlyStoppingCallback, PrinterCallback
 
 from dialekt.config import TrainingConfig
+from dialekt.models.fitting import InterruptCallback, ProgressCallback, last_checkpoint, quiet_libraries
 from dialekt.training.batches import Plan
-from dialekt.training.callbacks import (
-    DEV_METRIC,
-    DevEvaluator,
-    InterruptCallback,
-    ProgressCallback,
-    RemineCallback,
-)
+from dialekt.training.callbacks import DEV_METRIC, DevEvaluator, RemineCallback
 from dialekt.training.derive import Recipe
 from dialekt.training.records import CurvePoint
 from dialekt.training.trainer import ExampleSource, PairTrainer, PlannedSteps, RankingStep
 from dialekt.types import HardNegative, ReportProgress
-
-CHECKPOINT_FILES = ("trainer_state.json", "model.safetensors", "optimizer.pt", "scheduler.pt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +53,18 @@ def fit(run: Fit, config: TrainingConfig, *, seed: int, folder: Path) -> FitResu
     model = run.step.model
     interrupt = InterruptCallback()
     checkpoint = last_checkpoint(folder)
-    with _quiet():
+    with quiet_libraries():
         trainer = PairTrainer(
             model=model,
             args=_arguments(run, config, seed=seed, folder=folder),
             train_dataset=PlannedSteps(run.source, run.plan, run.recipe, pad_id=_pad_id(model), seed=seed),
             loss=run.step,
             evaluator=DevEvaluator(run.score_dev),
-            callbacks=[ProgressCallback(run.progress), EarlyStoppingCallback(config.patience), interrupt],
+            callbacks=[
+                ProgressCallback(run.progress, label="training", note=_note),
+                EarlyStoppingCallback(config.patience),
+                interrupt,
+            ],
         )
         trainer.remove_callback(PrinterCallback)
         if run.mine is not None and config.remine_every is not None:
@@ -88,21 +80,12 @@ def fit(run: Fit, config: TrainingConfig, *, seed: int, folder: Path) -> FitResu
     return _result(trainer, resumed=checkpoint is not None, seconds=time.monotonic() - started)
 
 
-def last_checkpoint(folder: Path) -> Path | None:
-    """Return the newest complete checkpoint."""
-    found = sorted(folder.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]), reverse=True)
-    return next((path for path in found if _is_complete(path)), None)
-
-
-def _is_complete(checkpoint: Path) -> bool:
-    """Tell whether a kill left nothing out of a checkpoint; its state is written last, and may be cut short."""
-    if not all((checkpoint / name).is_file() for name in CHECKPOINT_FILES):
-        return False
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return True
+def _note(history: list[dict[str, float]]) -> str:
+    """Return the last loss and dev score."""
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    scores = [entry[f"eval_{DEV_METRIC}"] for entry in history if f"eval_{DEV_METRIC}" in entry]
+    note = f"loss {losses[-1]:.3f}" if losses else ""
+    return (note + (f"  dev NDCG@10 {scores[-1]:.4f}" if scores else "")).strip()
 
 
 def _arguments(run: Fit, config: TrainingConfig, *, seed: int, folder: Path) -> SentenceTransformerTrainingArguments:
@@ -162,20 +145,3 @@ def _curve_point(entry: dict[str, Any]) -> CurvePoint:
         learning_rate=entry.get("learning_rate"),
         dev_ndcg=entry.get(f"eval_{DEV_METRIC}"),
     )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the libraries' own logs out of ours, and flush denormal numbers, which slow a CPU tenfold."""
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    logger = logging.getLogger("sentence_transformers")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    torch.set_flush_denormal(True)
-    try:
-        yield
-    finally:
-        transformers.logging.set_verbosity(verbosity)
-        logger.setLevel(level)

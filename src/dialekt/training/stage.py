@@ -14,13 +14,14 @@ from dialekt.config import Distillation, Precision, TrainingConfig
 from dialekt.errors import InputError
 from dialekt.models.contract import write_contract
 from dialekt.models.encoder import Encoder
+from dialekt.models.fitting import disable_dropout, last_checkpoint
 from dialekt.models.machine import device_memory_bytes, fastest_precision
 from dialekt.store.atomic import write_atomic
 from dialekt.store.tables import read_records
 from dialekt.training.batches import Plan, plan_steps
 from dialekt.training.derive import Machine, Recipe, derive_recipe
 from dialekt.training.examples import Examples, build_examples
-from dialekt.training.fit import Fit, FitResult, fit, last_checkpoint
+from dialekt.training.fit import Fit, FitResult, fit
 from dialekt.training.interpolation import SHARES, choose_mixture
 from dialekt.training.records import STAGE_VERSION, CurvePoint, Derived, Mixture, TrainingFacts, TrainingInputs
 from dialekt.training.trainer import (
@@ -28,7 +29,6 @@ from dialekt.training.trainer import (
     Objective,
     PlannedSteps,
     RankingStep,
-    disable_dropout,
     seconds_per_step,
 )
 from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, ReportProgress, TeacherScore, no_progress

@@ -218,12 +218,3 @@ def seconds_per_step(step: RankingStep, batches: list[StepBatch], device: torch.
         seconds.append(time.perf_counter() - start)
         step.zero_grad(set_to_none=True)
     return float(np.median(np.array(seconds)))
-
-
-def disable_dropout(model: nn.Module) -> None:
-    """Set every dropout to zero: one pass over the data does not overfit, and fused attention needs it."""
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-        if hasattr(module, "attention_dropout"):
-            module.attention_dropout = 0.0  # type: ignore[assignment]
