@@ -43,6 +43,12 @@ class ModelError(DialektError):
     status = 424
 
 
+class EndpointError(DialektError):
+    """An endpoint in the network cannot be reached, refuses, or answers with what cannot be used."""
+
+    status = 502
+
+
 class NotFoundError(DialektError):
     """A named version, alias, artefact or document does not exist."""
 

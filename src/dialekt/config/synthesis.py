@@ -42,6 +42,7 @@ class SynthesisConfig(Section):
     )
     kinds: tuple[QueryKind, ...] = Field(
         default=(QueryKind.QUESTION, QueryKind.KEYWORD, QueryKind.TITLE, QueryKind.CLAIM, QueryKind.PROBLEM),
+        min_length=1,
         description="kinds of query asked of an LLM, in turns",
     )
     languages: tuple[str, ...] = Field(default=(), description="languages of LLM queries; empty: the document's own")

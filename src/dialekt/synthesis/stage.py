@@ -3,51 +3,39 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from dialekt.config import Generator, SynthesisConfig
-from dialekt.errors import InputError
+from dialekt.config import SynthesisConfig
 from dialekt.store.atomic import write_atomic
 from dialekt.store.hashing import hash_text
-from dialekt.store.tables import read_records, write_records
+from dialekt.store.tables import write_records
+from dialekt.synthesis.asking import Asker
 from dialekt.synthesis.gates import Surroundings, Verdicts, pass_gates
-from dialekt.synthesis.language import Vocabulary
-from dialekt.synthesis.local import generate_locally
+from dialekt.synthesis.generation import Workshop
+from dialekt.synthesis.journal import Journal
+from dialekt.synthesis.llm_queries import check_options, judge, uses_llm
+from dialekt.synthesis.material import Material, per_document, read_material
 from dialekt.synthesis.realism import Lengths, compare_with_real
 from dialekt.synthesis.records import (
+    ANSWERS_NAME,
     GATE_MEANINGS,
     NEGATIVES_NAME,
     QUERIES_NAME,
     REPORT_NAME,
     STAGE_VERSION,
     Draft,
+    Gate,
     InstructionNegative,
+    LlmUse,
     SynthesisFacts,
     SynthesisInputs,
     SyntheticQuery,
 )
 from dialekt.synthesis.round_trip import RoundTrip
-from dialekt.types import Document, Query, ReportProgress, Split, no_progress
+from dialekt.types import ReportProgress, no_progress
 
 __all__ = ["STAGE_VERSION", "run"]
-
-LOCAL_QUERIES = 20_000
-LOCAL_PER_DOCUMENT = (3, 10)
-ASKED_PER_DOCUMENT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class _Material:
-    """What queries are made from: every distinct document, those that get queries, and the real queries by split."""
-
-    documents: Sequence[Document]
-    asked: Sequence[Document]
-    train: Sequence[str]
-    held_out: dict[str, str]
 
 
 def run(
@@ -55,66 +43,40 @@ def run(
 ) -> SynthesisFacts:
     """Write `queries.parquet`, `negatives.parquet` and `report.json` into `out`.
 
-    Raises `InputError` for a corpus without text.
+    A killed run is run again: answers of an LLM lie in the journal, everything else is made anew. Raises `InputError`
+    for a corpus without text, `ConfigError` for options that could do nothing, `EndpointError` for an LLM that fails.
     """
-    material = _read(config, inputs)
-    per_document = {name.value: _per_document(config, name, len(material.asked)) for name in config.generators}
-    drafts: list[Draft] = []
-    vocabulary = Vocabulary.of([document.content for document in material.documents])
-    for generator in config.generators:
-        drafts += generate_locally(
-            material.asked,
-            vocabulary,
-            per_document=per_document[generator.value],
-            seed=inputs.seed,
-            progress=progress,
-        )
-    round_trip = None
-    if drafts and config.round_trip_rank is not None:
-        round_trip = RoundTrip(material.documents, rank=config.round_trip_rank, encode=inputs.encode, progress=progress)
+    check_options(config)
+    material = read_material(config, inputs)
+    counts = {name.value: per_document(config, name, len(material.asked)) for name in config.generators}
+    asker = None
+    if uses_llm(config):
+        asker = Asker(config, Journal(inputs.answers or out / ANSWERS_NAME), progress=progress)
+    retrieval = _retrieval(config, inputs, material, progress=progress)
+    drafts = Workshop(config, material, counts, inputs.seed, asker, retrieval, progress).make()
+    documents = {document.id: document for document in material.asked}
     around = Surroundings(
-        documents={document.id: document for document in material.asked},
+        documents=documents,
         held_out=material.held_out,
         lengths=Lengths.of(material.train),
-        round_trip=round_trip,
+        round_trip=retrieval if config.round_trip_rank is not None else None,
     )
     verdicts = pass_gates(config, drafts, around)
-    facts = _facts(material, drafts, verdicts, per_document)
+    if asker and config.judge:
+        verdicts.apply(Gate.JUDGE, lambda found: judge(asker, documents, found))
+    facts = _facts(material, drafts, verdicts, counts, asker.use if asker else LlmUse())
     _write(config, out, verdicts, facts)
     return facts
 
 
-def _read(config: SynthesisConfig, inputs: SynthesisInputs) -> _Material:
-    documents = [
-        document
-        for document in read_records(inputs.corpus, Document)
-        if document.duplicate_of in {"", document.id} and document.content.strip()
-    ]
-    if not documents:
-        raise InputError("the corpus has no document with text", hint="check corpus.path")
-    queries = read_records(inputs.queries, Query) if inputs.queries else []
-    return _Material(
-        documents=documents,
-        asked=_drawn(documents, config.max_documents, inputs.seed),
-        train=[query.text for query in queries if query.split is Split.TRAIN],
-        held_out={query.id: query.text for query in queries if query.split is not Split.TRAIN},
-    )
-
-
-def _drawn(documents: Sequence[Document], most: int | None, seed: int) -> Sequence[Document]:
-    if most is None or most >= len(documents):
-        return documents
-    rows = np.random.default_rng(seed).choice(len(documents), size=most, replace=False)
-    return [documents[row] for row in np.sort(rows)]
-
-
-def _per_document(config: SynthesisConfig, generator: Generator, documents: int) -> int:
-    if config.queries_per_document is not None:
-        return config.queries_per_document
-    if generator is not Generator.LOCAL:
-        return ASKED_PER_DOCUMENT
-    least, most = LOCAL_PER_DOCUMENT
-    return min(most, max(least, -(-LOCAL_QUERIES // documents)))
+def _retrieval(
+    config: SynthesisConfig, inputs: SynthesisInputs, material: Material, *, progress: ReportProgress
+) -> RoundTrip | None:
+    """Return the corpus ready to be searched, when a gate or instructions need it."""
+    if not config.generators or (config.round_trip_rank is None and not config.instructions):
+        return None
+    rank = config.round_trip_rank or 1
+    return RoundTrip(material.documents, rank=rank, encode=inputs.encode, progress=progress)
 
 
 def _write(config: SynthesisConfig, out: Path, verdicts: Verdicts, facts: SynthesisFacts) -> None:
@@ -161,27 +123,32 @@ def _rejected(verdicts: Verdicts, examples: int) -> list[dict[str, object]]:
 
 
 def _facts(
-    material: _Material, drafts: Sequence[Draft], verdicts: Verdicts, per_document: dict[str, int]
+    material: Material, drafts: Sequence[Draft], verdicts: Verdicts, counts: dict[str, int], llm: LlmUse
 ) -> SynthesisFacts:
     kept = verdicts.passing
-    without = len(material.asked) - len({draft.document_id for draft in kept})
     return SynthesisFacts(
         documents=len(material.documents),
         documents_asked=len(material.asked),
-        documents_without=without,
+        documents_without=len(material.asked) - len({draft.document_id for draft in kept}),
         queries=len(kept),
         instruction_negatives=sum(bool(draft.negative_id) for draft in kept),
         made=dict(sorted(Counter(draft.generator.value for draft in drafts).items())),
         kept=dict(sorted(Counter(draft.generator.value for draft in kept).items())),
         kinds=dict(sorted(Counter(draft.kind.value for draft in kept).items())),
         dropped=verdicts.counts(),
-        queries_per_document=per_document,
-        realism=compare_with_real(material.train, [draft.full_text for draft in kept]),
-        warnings=_warnings(len(drafts), len(kept)),
+        queries_per_document=counts,
+        llm=llm,
+        realism=compare_with_real(material.train, [draft.text for draft in kept]),
+        warnings=tuple(_warnings(len(drafts), len(kept), llm)),
     )
 
 
-def _warnings(made: int, kept: int) -> tuple[str, ...]:
+def _warnings(made: int, kept: int, llm: LlmUse) -> Iterator[str]:
     if made and kept < 0.3 * made:
-        return (f"the gates left {kept:,} of {made:,} made queries: look at the rejected ones with synthesis.examples",)
-    return ()
+        yield f"the gates left {kept:,} of {made:,} made queries: look at the rejected ones with synthesis.examples"
+    if llm.left_by_budget:
+        yield f"the budget was used up: {llm.left_by_budget:,} calls were not made"
+    if llm.failed:
+        yield f"{llm.failed:,} calls failed after all retries"
+    if llm.malformed:
+        yield f"{llm.malformed:,} requests never got an answer that could be read"
