@@ -69,9 +69,10 @@ def _log_files(workbench: Workbench) -> dict[str, str]:
         if "://" in name:
             files[name] = "elsewhere"
             continue
-        for path in map(Path, [name] if Path(name).exists() else sorted(glob(name, recursive=True))):
+        for path in map(Path, [name] if Path(name).exists() else sorted(glob(name, recursive=True))):  # noqa: PTH207 - the pattern is absolute
             files |= {f"{path.name}/{file}": digest for file, digest in workbench.source(path).items()}
-    return {f"file {name}": digest for name, digest in files.items()}
+    hashes = {f"file {name}": digest for name, digest in files.items()}
+    return hashes | {"tests come from": "judgments" if workbench.has_judgments else "logs"}
 
 
 def _others_teach(config: Config) -> dict[str, Any]:

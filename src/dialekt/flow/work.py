@@ -40,15 +40,18 @@ def read_corpus(workbench: Workbench, out: Path, *, progress: ReportProgress) ->
 
 
 def read_logs(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Search logs → graded answers without the bias of the rank, those of the future held out."""
+    """Search logs → graded answers without the bias of the rank.
+
+    Those of the future are held out for testing, unless people's judgments are there to test on.
+    """
     from dialekt.logs import records, stage
 
     config = workbench.config
     inputs = records.LogsInputs(
         cleaning=config.cleaning,
         corpus=workbench.folder(StageName.CORPUS),
-        dev_share=config.split.dev_share,
-        test_share=config.split.test_share,
+        dev_share=0.0 if workbench.has_judgments else config.split.dev_share,
+        test_share=0.0 if workbench.has_judgments else config.split.test_share,
         seed=config.project.seed,
     )
     return stage.run(config.logs, inputs, out, progress=progress)
