@@ -1,4 +1,4 @@
-"""The scratch database that the log room works in: on disk, in bounded memory, with steps that tell how far they are."""
+"""The scratch database of the log room: on disk, in bounded memory, with steps that tell how far they are."""
 
 import os
 import time
