@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dialekt.cli import demo, evaluate, init, mine, models, pairs, report, run, train
+from dialekt.cli import demo, evaluate, init, mine, models, pairs, report, run, teacher, train
 
 app = typer.Typer(
     name="dialekt",
@@ -19,6 +19,7 @@ app.command("init")(init.init)
 app.command("run", short_help="Run the whole journey; what is done is skipped.")(run.run)
 app.command("pairs", short_help="Make the split and the training pairs.")(pairs.pairs)
 app.command("mine", short_help="Mine hard negatives and print the audit.")(mine.mine)
+app.add_typer(teacher.app, name="teacher")
 app.command("train")(train.train)
 app.command("evaluate", short_help="Run up to the result table.")(evaluate.evaluate)
 app.command("report", short_help="Write the report as HTML and Markdown.")(report.report)
