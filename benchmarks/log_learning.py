@@ -98,7 +98,7 @@ def query_texts(beir: Path) -> dict[str, str]:
     """Return the texts of the queries by id."""
     path = next(path for path in (beir / "queries.jsonl", beir / "queries.jsonl.gz") if path.exists())
     found = rows(f"SELECT _id, text FROM read_json('{path}', columns={{_id: 'VARCHAR', text: 'VARCHAR'}})")
-    return {identifier: text for identifier, text in found}
+    return {row[0]: row[1] for row in found}
 
 
 def rows(query: str) -> list[tuple[str, ...]]:

@@ -28,7 +28,7 @@ from dialekt.config import ModelConfig, NegativesConfig
 from dialekt.corpus.docstrings import write_docstring_project
 from dialekt.models.base import resolve_model
 from dialekt.negatives.stage import NegativesInputs, run
-from dialekt.negatives.tables import KnownNegative, HeldOutDocument
+from dialekt.negatives.tables import HeldOutDocument, KnownNegative
 from dialekt.store.rows import read_rows
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Retriever, Split
