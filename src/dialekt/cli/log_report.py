@@ -13,7 +13,7 @@ RULES = {
     "bots_too_fast": "machines: too fast",
     "bots_evenly_timed": "machines: evenly timed",
     "bots_without_click": "machines: never click",
-    "bots_clicking_all": "machines: click on everything",
+    "bots_clicking_all": "machines: click everything",
     "malformed": "no word in the query",
     "too_short": "query too short",
     "too_long": "query too long",
@@ -42,7 +42,7 @@ def show_log_report(results: "Console", facts: Mapping[str, Any], report: Mappin
 def _show_intake(results: "Console", facts: Mapping[str, Any]) -> None:
     intake = facts["intake"]
     results.print(
-        f"\n{intake['lines']:,} lines of {intake['files']:,} files ({intake['format']}): {intake['searches']:,} "
+        f"\n{intake['lines']:,} lines in {intake['files']:,} file(s) ({intake['format']}): {intake['searches']:,} "
         f"searches, {intake['shown']:,} documents shown, {intake['actions']:,} acted on",
         soft_wrap=True,
     )
@@ -62,8 +62,8 @@ def _show_funnel(results: "Console", funnel: Sequence[Mapping[str, Any]]) -> Non
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    table.add_column("rule")
-    for title in ("dropped: rows", "searches", "queries", "left: searches", "queries"):
+    table.add_column("rule", no_wrap=True)
+    for title in ("− rows", "− searches", "− queries", "searches", "queries"):
         table.add_column(title, justify="right", no_wrap=True)
     for step in funnel:
         label = RULES.get(step["rule"], step["rule"])

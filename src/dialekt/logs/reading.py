@@ -20,12 +20,13 @@ FEW_LINES = 5
 DAMAGED_SHARE = 0.05
 REJECTS_LIMIT = 1_000_000
 
+# counter: who counts the ranks of a file, from 0 or from 1.
 # kind: 0 a row of the log, 1 an action line of a bulk export, 2 a line in which nothing is known.
 _ROWS = """
     CREATE TABLE rows (
         file_no INTEGER, kind TINYINT, search_no BIGINT, query VARCHAR, document VARCHAR, rank INTEGER,
         action VARCHAR, time DOUBLE, session_no BIGINT, client_no BIGINT, internal BOOLEAN, dwell_seconds DOUBLE,
-        propensity DOUBLE, hits VARCHAR[]
+        propensity DOUBLE, hits VARCHAR[], counter BIGINT
     )
 """
 _MACROS = (
@@ -111,13 +112,16 @@ def _insert(
 ) -> str:
     raw = ", ".join(f"{expression} AS {name}" for name, expression in columns.items())
     patterns = [literal(_as_pattern(name)) for name in internal_clients]
-    internal = " OR ".join(f"regexp_full_match(client, {pattern})" for pattern in patterns) or "false"
+    internal = (
+        " OR ".join(f"coalesce(regexp_full_match(client::VARCHAR, {pattern}), false)" for pattern in patterns)
+        or "false"
+    )
     return f"""
         INSERT INTO rows
-        SELECT {number}, kind, search_no, left(filled(query), 10000), filled(document),
-               TRY_CAST(rank AS INTEGER), lower(trim(action)), time, number_of(known_id(session)),
-               number_of(known_id(client)), coalesce({internal}, false), TRY_CAST(dwell AS DOUBLE),
-               TRY_CAST(propensity AS DOUBLE), hits
+        SELECT {number}, kind, number_of(search), CASE WHEN strlen(query) > 10000 THEN left(query, 10000) ELSE query END,
+               document, TRY_CAST(rank AS INTEGER), action, time, number_of(session), number_of(client),
+               {internal}, TRY_CAST(dwell AS DOUBLE), TRY_CAST(propensity AS DOUBLE), hits,
+               number_of(hash({number}, application))
         FROM (SELECT {raw} FROM {_reader(file, layout, number)})
     """
 

@@ -7,8 +7,10 @@ from dialekt.logs.layout import Layout, flat_columns
 
 SHOWN = "impression"
 CLICKED = "click"
+_INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UINTEGER"}
 _DWELL = ("dwell_seconds", "dwell_time_seconds", "dwell_time", "dwell")
 _UBI_COLUMNS = (
+    "application",
     "query_id",
     "user_query",
     "client_id",
@@ -38,18 +40,19 @@ def ubi_rows(layout: Layout) -> dict[str, str]:
     return {
         "kind": f"""CASE WHEN NOT ({nothing}) THEN 0
             WHEN {columns["index"]} IS NOT NULL OR {columns["create"]} IS NOT NULL THEN 1 ELSE 2 END""",
-        "search_no": f"number_of(known_id({columns['query_id']}))",
-        "query": columns["user_query"],
-        "document": f"{attributes} ->> '$.object.object_id'",
+        "search": f"known_id({columns['query_id']})",
+        "query": f"filled({columns['user_query']})",
+        "document": f"filled({attributes} ->> '$.object.object_id')",
         "rank": _first(attributes, "position.ordinal.index", "position.ordinal"),
-        "action": columns["action_name"],
+        "action": f"lower(filled({columns['action_name']}))",
         "time": f"unix_seconds({columns['timestamp']})",
-        "session": columns["session_id"],
-        "client": f"coalesce(known_id({columns['client_id']}), {columns['user_id']})",
+        "session": f"known_id({columns['session_id']})",
+        "client": f"coalesce(known_id({columns['client_id']}), known_id({columns['user_id']}))",
         "dwell": f"""coalesce(TRY_CAST({_first(attributes, *_DWELL)} AS DOUBLE),
             TRY_CAST({_first(attributes, "dwell_ms", "dwell_time_ms")} AS DOUBLE) / 1000)""",
         "propensity": f"{attributes} ->> '$.propensity'",
         "hits": f"TRY_CAST(TRY_CAST({columns['query_response_hit_ids']} AS JSON) AS VARCHAR[])",
+        "application": columns["application"],
     }
 
 
@@ -57,14 +60,13 @@ def flat_rows(file: LogFile, layout: Layout, config: LogsConfig) -> dict[str, st
     """Return the expressions for a flat log. Without an action column every row is a click."""
     roles = flat_columns(file, layout, config)
     query, document = (_text(roles[role], layout) for role in ("query", "document"))
-    session, client = (_text(roles.get(role, ""), layout) for role in ("session", "client"))
-    key = f"number_of(known_id({_text(roles['search'], layout)}))" if "search" in roles else "NULL::BIGINT"
+    search, session, client = (_identity(roles.get(role, ""), layout) for role in ("search", "session", "client"))
     return {
         "kind": f"CASE WHEN coalesce(filled({query}), filled({document})) IS NULL THEN 2 ELSE 0 END",
         # An id that names the text, not the result page, must not make one search of all its searches.
-        "search_no": f"CASE WHEN {key} IS NOT NULL THEN number_of(hash({key}, {query}, {session}, {client})) END",
-        "query": query,
-        "document": document,
+        "search": f"CASE WHEN {search} IS NOT NULL THEN hash({search}, {query}, {session}, {client}) END",
+        "query": f"filled({query})",
+        "document": f"filled({document})",
         "rank": _bare(roles.get("rank")),
         "action": _action(roles.get("action"), layout),
         "time": _time(roles.get("timestamp"), layout),
@@ -73,6 +75,7 @@ def flat_rows(file: LogFile, layout: Layout, config: LogsConfig) -> dict[str, st
         "dwell": _bare(roles.get("dwell")),
         "propensity": _bare(roles.get("propensity")),
         "hits": "NULL::VARCHAR[]",
+        "application": "NULL::VARCHAR",
     }
 
 
@@ -89,6 +92,8 @@ def _action(name: str | None, layout: Layout) -> str:
     """Return the action's name; a column such as `clicked` says so with true or false, or with a number."""
     if name is None:
         return f"'{CLICKED}'"
+    if layout.columns[name] == "BOOLEAN":
+        return f"CASE WHEN {identifier(name)} THEN '{CLICKED}' ELSE '{SHOWN}' END"
     text = f"lower(coalesce(filled({_text(name, layout)}), '{SHOWN}'))"
     number = f"TRY_CAST({text} AS DOUBLE)"
     return f"""CASE WHEN {text} IN ('true', 't', 'yes', 'y') OR {number} > 0 THEN '{CLICKED}'
@@ -106,6 +111,13 @@ def _time(name: str | None, layout: Layout) -> str:
 
 def _bare(name: str | None) -> str:
     return identifier(name) if name else "NULL::VARCHAR"
+
+
+def _identity(name: str, layout: Layout) -> str:
+    """Return what tells one searcher or page from the next: a number, or a text that is not a word for nothing."""
+    if layout.columns.get(name) in _INTEGERS:
+        return f"{identifier(name)}::BIGINT"
+    return f"known_id({_text(name, layout)})"
 
 
 def _text(name: str, layout: Layout) -> str:

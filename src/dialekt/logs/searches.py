@@ -44,21 +44,21 @@ _DERIVE_SEARCHES = """
 _HITS = """
     INSERT INTO rows
     SELECT file_no, 0, search_no, query, unnest(hits), unnest(range(1, len(hits) + 1)), $shown, time,
-           session_no, client_no, internal, NULL, NULL, NULL
+           session_no, client_no, internal, NULL, NULL, NULL, NULL
     FROM rows WHERE len(hits) > 0 AND search_no IS NOT NULL
 """
 
 _ZERO_BASED = """
-    SELECT file_no FROM rows WHERE rank IN (0, 1)
-    GROUP BY file_no HAVING count(*) FILTER (rank = 0) > $share * count(*) FILTER (rank = 1)
+    SELECT counter FROM rows WHERE rank IN (0, 1)
+    GROUP BY counter HAVING count(*) FILTER (rank = 0) > $share * count(*) FILTER (rank = 1)
 """
 
 _SHOWN = """
     CREATE TABLE shown AS
     SELECT search_no,
            number_of(document) AS document_key,
-           min(CASE WHEN file_no IN (SELECT file_no FROM zero_based) THEN rank + 1 ELSE rank END)
-               FILTER (rank > 0 OR (rank = 0 AND file_no IN (SELECT file_no FROM zero_based))) AS rank,
+           min(CASE WHEN counter IN (SELECT counter FROM zero_based) THEN rank + 1 ELSE rank END)
+               FILTER (rank > 0 OR (rank = 0 AND counter IN (SELECT counter FROM zero_based))) AS rank,
            max(actions.grade) AS grade,
            max(dwell_seconds) FILTER (actions.grade > 0) AS dwell_seconds,
            max(time) FILTER (actions.grade > 0) AS acted_time,
