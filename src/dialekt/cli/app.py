@@ -17,7 +17,7 @@ app = typer.Typer(
 
 app.command("init")(init.init)
 app.command("run", short_help="Run the whole journey; what is done is skipped.")(run.run)
-app.command("pairs", short_help="Make the split and the training pairs.")(pairs.pairs)
+app.add_typer(pairs.app, name="pairs", short_help="Make the split and the training pairs.")
 app.command("mine", short_help="Mine hard negatives and print the audit.")(mine.mine)
 app.add_typer(teacher.app, name="teacher")
 app.command("train")(train.train)

@@ -50,10 +50,12 @@ def walk(screen: Screen, folder: Path | None, overrides: Sequence[str] | None, *
 
 
 def walk_project(screen: Screen, project: "Project", *, until: "StageName") -> Walk:
-    """Run the journey of an open project up to a stage, drawing every stage as it goes."""
+    """Run the journey of an open project up to a stage, drawing every stage as it goes; ask before it costs money."""
+    from dialekt.cli.spending import confirm_spending
     from dialekt.cli.stopping import HeedingObserver
     from dialekt.cli.watching import watch
     from dialekt.flow.journey import run
 
+    confirm_spending(screen, project, until=until)
     with watch(screen) as observer:
         return Walk(project, run(project, observer=HeedingObserver(observer), until=until))

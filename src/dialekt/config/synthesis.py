@@ -65,6 +65,7 @@ class SynthesisConfig(Section):
     budget: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="stop cleanly before more than this is spent; unset: no limit"
     )
+    confirm: bool = Field(default=True, description="ask before the first call to an LLM, saying what it would cost")
     doc2query_model: str | None = Field(default=None, description="seq2seq model: Hugging Face name or local folder")
     judge: bool = Field(default=False, description="let the LLM judge every query that passed the other gates")
     round_trip_rank: PositiveInt | None = Field(

@@ -36,7 +36,15 @@ MODEL = _section("model", "base", "device", "trust_remote_code")
 ENCODING = _section("model", "base", "device", "trust_remote_code", "matryoshka_dimensions")
 SHARES = _settings(_setting("split", "dev_share"), _setting("split", "test_share"))
 # What an LLM costs and how fast it is asked decide whether there is an answer, never which.
-COSTS_AND_PACE = ("concurrency", "timeout_seconds", "max_retries", "input_price", "output_price", "api_key_variable")
+COSTS_AND_PACE = (
+    "concurrency",
+    "timeout_seconds",
+    "max_retries",
+    "input_price",
+    "output_price",
+    "api_key_variable",
+    "confirm",
+)
 ALL: tuple[str, ...] = ()
 JUDGED_BY_LOGS = ("queries.parquet", "qrels.parquet")
 MADE = ("queries.parquet", "negatives.parquet")

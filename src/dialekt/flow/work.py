@@ -84,6 +84,7 @@ def make_queries(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         queries=split and split / "queries.parquet",
         encode=workbench.base_encoder.encode,
         seed=workbench.config.project.seed,
+        answers=workbench.project.artefacts / records.ANSWERS_NAME,
     )
     return stage.run(workbench.config.synthesis, inputs, out, progress=progress)
 
