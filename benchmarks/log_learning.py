@@ -67,7 +67,7 @@ def simulate(arguments: argparse.Namespace, folder: Path) -> Path:
     """Write the log with the command that users have, once."""
     log: Path = folder / "log.tsv"
     if not log.exists():
-        words = ["logs", "simulate", "--beir", str(arguments.beir), "--split", "train", "--format", "flat"]
+        words = ["logs", "simulate", "--beir", str(arguments.beir), "--split", "train"]
         for name in ("model", "sessions", "position_bias", "noise", "bots", "seed"):
             words += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
         subprocess.run([sys.executable, "-m", "dialekt", *words, "--out", str(log)], check=True)
