@@ -15,6 +15,7 @@ COMMANDS = (
     ("run",),
     ("run", "--dry-run"),
     ("mine",),
+    ("pairs", "synthesize", "--set", 'synthesis.generators=["local"]'),
     ("report",),
     ("models", "list"),
     ("models", "show"),

@@ -13,6 +13,7 @@ from dialekt.flow.records import StageName
 from dialekt.negatives.rules import MEANINGS
 from dialekt.pairs.formats.table import detect
 from dialekt.pairs.split import minimum_detectable_effect
+from dialekt.synthesis.records import GATE_MEANINGS
 
 DOCS = REPOSITORY / "docs"
 FORMATS = rows(DOCS / "pairs.md", "Formats")
@@ -39,6 +40,13 @@ def test_the_guard_is_listed_in_its_order() -> None:
     listed = {row[0].strip("`"): row[1] for row in rows(DOCS / "negatives.md", "The guard")}
     assert list(listed) == [str(rule) for rule in MEANINGS]
     assert all(MEANINGS[rule] in listed[str(rule)] for rule in MEANINGS)
+
+
+def test_the_gates_are_listed_in_their_order() -> None:
+    """The page of made queries names every gate, in the order asked, with the words of the report."""
+    listed = {row[0].strip("`"): row[1] for row in rows(DOCS / "synthesis.md", "The gates")}
+    assert list(listed) == [str(gate) for gate in GATE_MEANINGS]
+    assert all(GATE_MEANINGS[gate] in listed[str(gate)] for gate in GATE_MEANINGS)
 
 
 def test_detectable_differences_are_computed() -> None:

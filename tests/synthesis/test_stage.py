@@ -75,3 +75,17 @@ def test_a_corpus_without_text_is_an_error(tmp_path: Path) -> None:
     inputs = write_inputs(tmp_path / "in", documents=[Document("a", " ")])
     with pytest.raises(InputError, match="no document with text"):
         run(LOCAL, inputs, tmp_path)
+
+
+def test_a_seq2seq_model_makes_queries(tmp_path: Path, tiny_writer: Path) -> None:
+    """What it writes goes through the same gates as all others."""
+    config = SynthesisConfig(
+        generators=(Generator.DOC2QUERY,),
+        doc2query_model=str(tiny_writer),
+        queries_per_document=4,
+        round_trip_rank=None,
+    )
+    facts = run(config, write_inputs(tmp_path / "in"), tmp_path)
+    assert facts.queries_per_document == {"doc2query": 4}
+    assert 4 <= facts.made["doc2query"] <= 16
+    assert facts.made["doc2query"] == facts.queries + sum(facts.dropped.values())

@@ -17,6 +17,7 @@ from dialekt.report.sections.material import funnel_section, negatives_section
 from dialekt.report.sections.record import limits_section, reproduce_section, time_section
 from dialekt.report.sections.results import comparison_section, results_section
 from dialekt.report.sections.similarity import similarity_section
+from dialekt.report.sections.synthesis import synthesis_section
 from dialekt.report.sections.teacher import teacher_section
 from dialekt.report.sections.training import derived_section, training_section
 from dialekt.report.verdict import judge, ndcg, reference_system
@@ -52,6 +53,7 @@ def build_page(inputs: ReportInputs) -> Page:
         training,
         similarity_section(evaluation) if evaluation else None,
         changes_section(evaluation, inputs.texts) if evaluation else None,
+        synthesis_section(facts.get("synthesis", NOTHING)),
         negatives_section(facts.get("negatives", NOTHING)),
         teacher_section(facts.get("teacher", NOTHING)),
         funnel_section(facts),

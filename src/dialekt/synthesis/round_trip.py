@@ -11,6 +11,8 @@ from dialekt.synthesis.records import Draft, EncodeFunction
 from dialekt.types import Document, Progress, ReportProgress, Role, no_progress
 
 _SLACK = 10  # places that other chunks of the own document may take
+_WINDOW_TEXTS = 2_048  # encoded between two reports of progress
+_LABELS = {Role.QUERY: "check queries", Role.DOCUMENT: "encode documents"}
 
 
 class RoundTrip:
@@ -38,7 +40,7 @@ class RoundTrip:
         )
         texts = [document.content for document in self._documents]
         self._encode = encode
-        self._vectors = encode(texts, Role.DOCUMENT) if encode else None
+        self._vectors = self._encode_all(encode, texts, Role.DOCUMENT) if encode else None
         self._bm25 = Bm25.build(texts, progress=progress)
 
     def barred(self, drafts: Sequence[Draft]) -> list[bool]:
@@ -68,11 +70,15 @@ class RoundTrip:
     def _found_by_model(self, drafts: Sequence[Draft]) -> NDArray[np.bool_]:
         if self._encode is None or self._vectors is None or not drafts:
             return np.zeros(len(drafts), dtype=np.bool_)
-        self._progress(Progress("check queries", 0, len(drafts)))
-        vectors = self._encode([draft.full_text for draft in drafts], Role.QUERY)
-        hits = top_k(vectors, self._vectors, min(self.rank + _SLACK, len(self._documents)))
-        self._progress(Progress("check queries", len(drafts), len(drafts)))
-        return self._within(hits, drafts)
+        vectors = self._encode_all(self._encode, [draft.full_text for draft in drafts], Role.QUERY)
+        return self._within(top_k(vectors, self._vectors, min(self.rank + _SLACK, len(self._documents))), drafts)
+
+    def _encode_all(self, encode: EncodeFunction, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        windows = []
+        for start in range(0, len(texts), _WINDOW_TEXTS):
+            windows.append(encode(texts[start : start + _WINDOW_TEXTS], role))
+            self._progress(Progress(_LABELS[role], min(start + _WINDOW_TEXTS, len(texts)), len(texts)))
+        return np.concatenate(windows)
 
     def _within(self, hits: TopK, drafts: Sequence[Draft]) -> NDArray[np.bool_]:
         """Say whose document is within the rank: ahead of it are fewer than `rank` documents of another group."""
