@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dialekt.logs.click_models import LEVELS, Cells, Fit, fit, otsu_threshold, posterior
+from dialekt.logs.click_models import LEVELS, Cells, Fit, fit, posterior, relevance_threshold
 
 GENERATOR = np.random.default_rng(5)
 
@@ -66,7 +66,15 @@ def test_threshold_lies_between_background_and_attractive() -> None:
     for noise, answer in ((0.05, 0.5), (0.3, 0.8)):
         prior = np.zeros(len(LEVELS))
         prior[np.searchsorted(LEVELS, noise)], prior[np.searchsorted(LEVELS, answer)] = 0.9, 0.1
-        assert noise < otsu_threshold(prior) < answer
+        assert LEVELS[np.searchsorted(LEVELS, noise)] < relevance_threshold(prior) < answer
+
+
+def test_threshold_leaves_weak_answers_above_it() -> None:
+    """Where answers are of several grades, the weak ones are not taken for background."""
+    prior = np.zeros(len(LEVELS))
+    for level, share in ((0.1, 0.8), (0.3, 0.1), (0.9, 0.1)):
+        prior[np.searchsorted(LEVELS, level)] = share
+    assert 0.1 < relevance_threshold(prior) < 0.3
 
 
 def test_first_state_fixes_the_scale() -> None:

@@ -24,6 +24,7 @@ FIRST_ROUNDS = 60  # with one prior for all bands: gives examination where docum
 SECOND_ROUNDS = 120
 TOLERANCE = 3e-4
 LEAST_EXAMINATION = 1e-4
+BACKGROUND_DEVIATIONS = 1.5  # measured on binary and graded judgments, sparse and rich logs: 2 loses weak answers
 BAND_PSEUDO_PAIRS = 20.0  # of all bands together, added to each band: a thin one follows the others
 LEAST_PRIOR = 1e-6  # no level is ever impossible
 
@@ -127,18 +128,30 @@ def click_probability(cells: Cells, model: Fit, attractiveness: Floats) -> Float
     return probability
 
 
-def otsu_threshold(prior: Floats) -> float:
-    """Return the level that parts one prior into background and attractive with the widest gap between their means.
+def relevance_threshold(prior: Floats) -> float:
+    """Return the attractiveness that stands out from the background of a log; it follows the log's own noise.
 
-    Otsu (1979): the cut that maximises w0 w1 (m0 - m1)^2. It needs no assumed click rate, so it follows the noise of a
-    log.
+    Otsu's cut parts the prior into background and attractive. Weaker answers hide below it (graded judgments), so the
+    threshold lies where the background ends: its mean and 1.5 deviations, at most Otsu's cut.
     """
+    cut = _otsu_cut(prior)
+    background = prior * (cut > LEVELS)
+    background /= max(float(background.sum()), 1e-12)
+    mean = float(background @ LEVELS)
+    deviation = float(np.sqrt(background @ (LEVELS - mean) ** 2))
+    above = int(np.abs(LEVELS - mean).argmin()) + 1  # a background of one level has no deviation
+    next_level = float(LEVELS[min(above, len(LEVELS) - 1)])
+    return min(cut, max(mean + BACKGROUND_DEVIATIONS * deviation, next_level))
+
+
+def _otsu_cut(prior: Floats) -> float:
+    """Return the cut that maximises w0 w1 (m0 - m1)^2 (Otsu 1979); the middle of a plateau."""
     below = np.cumsum(prior)[:-1]
     moment = np.cumsum(prior * LEVELS)[:-1]
     total = float(prior @ LEVELS)
     above = np.clip(1 - below, 1e-12, None)
     between = below * above * (moment / np.clip(below, 1e-12, None) - (total - moment) / above) ** 2
-    best = between >= between.max() * (1 - 1e-9)  # a plateau where no pair lies between the two
+    best = between >= between.max() * (1 - 1e-9)
     return float(LEVELS[1:][best].mean())
 
 
@@ -167,8 +180,8 @@ def _weights(counts: _Counts, model: Fit) -> Floats:
 
 
 def _climb(counts: _Counts, model: Fit, *, rounds: int, keep_examination: bool) -> Fit:
-    acted: Floats = np.asarray(counts.clicks.sum(axis=0)).ravel() + np.asarray(counts.rejected.sum(axis=0)).ravel()
-    shown: Floats = acted + np.asarray(counts.ignored.sum(axis=0)).ravel()
+    acted = _by_state(counts.clicks) + _by_state(counts.rejected)
+    shown = acted + _by_state(counts.ignored)
     done = 0
     for done in range(1, rounds + 1):  # noqa: B007 - how many rounds it took is recorded
         weights = _weights(counts, model)
@@ -180,6 +193,10 @@ def _climb(counts: _Counts, model: Fit, *, rounds: int, keep_examination: bool) 
         if moved < TOLERANCE and settled:
             break
     return replace(model, rounds=done)
+
+
+def _by_state(table: csr_matrix) -> Floats:
+    return np.asarray(table.sum(axis=0), dtype=np.float64).ravel()
 
 
 def _examination(counts: _Counts, model: Fit, weights: Floats, acted: Floats, shown: Floats) -> Floats:

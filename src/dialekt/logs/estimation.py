@@ -10,7 +10,16 @@ from numpy.typing import NDArray
 
 from dialekt.config import ClickModel, LogsConfig
 from dialekt.errors import ConfigError
-from dialekt.logs.click_models import LEVELS, Cells, Fit, click_probability, fit, fit_prior, otsu_threshold, posterior
+from dialekt.logs.click_models import (
+    LEVELS,
+    Cells,
+    Fit,
+    click_probability,
+    fit,
+    fit_prior,
+    posterior,
+    relevance_threshold,
+)
 from dialekt.logs.collapse import DISTANCES, LAST_BUCKET, STATES, Period, starting_examination
 from dialekt.logs.records import EvidencePlan
 from dialekt.types import Progress, ReportProgress
@@ -68,7 +77,7 @@ def estimate(connection: duckdb.DuckDBPyConnection, config: LogsConfig, plan: Ev
     chosen = min(candidates, key=lambda name: perplexity.get(name.value, 1.0))
     model = candidates[chosen]
     prior = _mean_prior(sample.whole, model)
-    threshold = config.minimum_relevance if config.minimum_relevance is not None else otsu_threshold(prior)
+    threshold = config.minimum_relevance if config.minimum_relevance is not None else relevance_threshold(prior)
     held_out = bool(sample.held.shown.sum())
     return Estimate(
         model=model,
