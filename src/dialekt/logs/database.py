@@ -1,9 +1,8 @@
 """The scratch database of the log room: on disk, in bounded memory, with steps that tell how far they are."""
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,10 +53,9 @@ def run_step(
     with ThreadPoolExecutor(max_workers=1) as pool:
         future = pool.submit(connection.execute, sql, parameters)
         try:
-            while not future.done():
-                time.sleep(SECONDS_BETWEEN_LOOKS if future.running() else 0)
-                done = connection.query_progress()
-                progress(Progress(label, int(max(done, 0)), 100, "percent"))
+            progress(Progress(label, 0, 100, "percent"))
+            while wait([future], timeout=SECONDS_BETWEEN_LOOKS).not_done:
+                progress(Progress(label, int(max(connection.query_progress(), 0)), 100, "percent"))
         except BaseException:
             connection.interrupt()
             raise
@@ -86,7 +84,6 @@ def _set_up(connection: duckdb.DuckDBPyConnection, folder: Path, memory_limit: s
     except duckdb.ParserException:
         raise ConfigError(f"logs.memory_limit = {limit!r} is no size", hint="for example '4GB' or '800MB'") from None
     connection.execute(f"SET temp_directory = {literal(str(folder / SPILL_NAME))}")
-    connection.execute("SET preserve_insertion_order = false")  # with it, writing a table keeps all of it in memory
     connection.execute("SET TimeZone = 'UTC'")  # a time without a zone is UTC
     connection.execute("SET enable_progress_bar = true")
     connection.execute("SET enable_progress_bar_print = false")

@@ -94,7 +94,7 @@ def _looks_like_ubi(names: set[str]) -> bool:
 def _header(connection: duckdb.DuckDBPyConnection, file: LogFile) -> Layout:
     sql = """
         SELECT line FROM read_csv(?, columns = {'line': 'VARCHAR'}, delim = chr(1), quote = '', escape = '',
-                                  header = false, auto_detect = false)
+                                  header = false, auto_detect = false, ignore_errors = true)
         LIMIT 1
     """
     row = connection.execute(sql, [file.address]).fetchone()

@@ -89,6 +89,7 @@ def read_logs(
     for file in files:
         with _reading_errors(file):
             layouts[file] = look_at(connection, file)
+    connection.execute("SET preserve_insertion_order = false")  # with it, writing a table keeps all of it in memory
     ubi = is_ubi(layouts, config.format)
     layouts = {file: ubi_layout(file, layout) if ubi else layout for file, layout in layouts.items()}
     tally = _Tally()
@@ -118,8 +119,8 @@ def _insert(
     )
     return f"""
         INSERT INTO rows
-        SELECT {number}, kind, number_of(search), CASE WHEN strlen(query) > 10000 THEN left(query, 10000) ELSE query END,
-               document, TRY_CAST(rank AS INTEGER), action, time, number_of(session), number_of(client),
+        SELECT {number}, kind, number_of(search),
+               CASE WHEN strlen(query) > 10000 THEN left(query, 10000) ELSE query END, document, TRY_CAST(rank AS INTEGER), action, time, number_of(session), number_of(client),
                {internal}, TRY_CAST(dwell AS DOUBLE), TRY_CAST(propensity AS DOUBLE), hits,
                number_of(hash({number}, application))
         FROM (SELECT {raw} FROM {_reader(file, layout, number)})
