@@ -28,8 +28,8 @@ class TeacherConfig(Section):
     )
     uses: tuple[TeacherUse, ...] = Field(
         default=(TeacherUse.RELABEL, TeacherUse.DISTIL),
-        description="'filter' drops negatives that it rates above the positive, 'relabel' makes them positives, "
-        "'distil' trains towards its scores",
+        description="'filter' drops negatives that it rates above the positive, 'relabel' drops them too and makes the "
+        "sure ones positives, 'distil' trains towards its scores",
     )
     depth: PositiveInt = Field(default=30, description="documents per dev query that it reranks to be compared")
     minimum_gain: float = Field(
