@@ -29,7 +29,7 @@ USED = TeacherFacts(
     negatives=11_000,
     added=40,
     relabelled={"bm25": 10, "dense": 30, "skipped": 0},
-    dropped={"bm25": 1, "dense": 7, "skipped": 0},
+    removed={"bm25": 1, "dense": 7, "skipped": 0},
     fixed=3,
     scored=13_040,
     pairs_per_second=310.0,
@@ -66,7 +66,7 @@ def test_html_and_markdown_say_the_same() -> None:
 def test_a_teacher_that_was_not_used_says_why() -> None:
     """No corrections, no drawing of margins, and the warning."""
     unused = replace(
-        USED, trained=None, used=False, why="it is not proven", relabelled={}, dropped={}, fixed=0, scored=0,
+        USED, trained=None, used=False, why="it is not proven", relabelled={}, removed={}, fixed=0, scored=0,
         margins=None, warnings=("only 9 dev queries",),
     )  # fmt: skip
     text = render_markdown(page_of(unused))

@@ -68,7 +68,7 @@ def test_a_mined_answer_becomes_a_positive(
     """What the teacher rates far above the known positive leaves the negatives and becomes a pair of its own source."""
     swap_answer_and_negative(inputs)
     facts = run(named(taught), inputs, tmp_path)
-    assert facts.relabelled["dense"] + facts.dropped["dense"] == len(problem.negatives) + 1 - facts.negatives
+    assert facts.relabelled["dense"] + facts.removed["dense"] == len(problem.negatives) + 1 - facts.negatives
     made = [pair for pair in read_records(tmp_path / "pairs.parquet", Pair) if pair.source is PairSource.TEACHER]
     assert [(pair.query_id, pair.document_id) for pair in made] == [("q0", "d0")]
     assert made[0].weight == pytest.approx(1.0, abs=0.01)

@@ -64,7 +64,7 @@ def show_corrections(screen: Screen, facts: Mapping[str, Any]) -> None:
     """Print what became of the hard negatives, by the retriever that had found them."""
     from rich.table import Table
 
-    relabelled, dropped = facts["relabelled"], facts["dropped"]
+    relabelled, dropped = facts["relabelled"], facts["removed"]
     if not relabelled:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)

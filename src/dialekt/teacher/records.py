@@ -58,8 +58,8 @@ class Fitting:
 class TeacherFacts:
     """Who taught, whether it was good enough to be used, and what it changed.
 
-    `queries` is the number of dev queries of the comparison. `relabelled` and `dropped` count hard negatives that
-    became positives or were removed, by the retriever that had found them; `fixed` are negatives that a person or an
+    `queries` is the number of dev queries of the comparison. `relabelled` and `removed` count hard negatives that
+    became positives or were dropped, by the retriever that had found them; `fixed` are negatives that a person or an
     instruction named, which no teacher may touch. `margins` are the logits of the hard negatives minus the lowest of
     their query's positives. `added` are the pairs that came of `relabelled`.
     """
@@ -80,7 +80,7 @@ class TeacherFacts:
     negatives: int
     added: int
     relabelled: Mapping[str, int]
-    dropped: Mapping[str, int]
+    removed: Mapping[str, int]
     fixed: int
     scored: int
     pairs_per_second: float

@@ -223,7 +223,7 @@ def _facts(
         negatives=len(corrected.negatives if corrected else material.negatives),
         added=sum(corrected.relabelled.values()) if corrected else 0,
         relabelled=corrected.relabelled if corrected else {},
-        dropped=corrected.dropped if corrected else {},
+        removed=corrected.dropped if corrected else {},
         fixed=corrected.fixed if corrected else 0,
         scored=teaching.scored,
         pairs_per_second=teaching.pairs_per_second,

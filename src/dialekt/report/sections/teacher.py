@@ -59,7 +59,7 @@ def _warnings(teacher: Facts) -> Bullets | None:
 
 
 def _corrections(teacher: Facts) -> Table | None:
-    relabelled, dropped = teacher.counts("relabelled"), teacher.counts("dropped")
+    relabelled, dropped = teacher.counts("relabelled"), teacher.counts("removed")
     if not sum(relabelled.values()) + sum(dropped.values()):
         return None
     rows = tuple(
