@@ -1,5 +1,6 @@
 """Queries by an LLM, asked of a real HTTP server with scripted answers."""
 
+import asyncio
 import json
 import os
 import signal
@@ -307,3 +308,13 @@ def test_kinds_are_asked_for_in_turns(tmp_path: Path) -> None:
         run(config_for(server, kinds=kinds), write_inputs(tmp_path / "in"), tmp_path)
     bread = [query.kind for query in made(tmp_path) if query.document_id == "bread"]
     assert bread in ([kinds[0], kinds[1], kinds[0]], [kinds[1], kinds[0], kinds[1]])
+
+
+def test_it_works_where_a_loop_is_running(tmp_path: Path) -> None:
+    """As in a notebook, whose cells run inside one."""
+
+    async def cell(config: SynthesisConfig) -> int:
+        return run(config, write_inputs(tmp_path / "in"), tmp_path).queries
+
+    with endpoint(good) as server:
+        assert asyncio.run(cell(config_for(server))) == 12

@@ -62,3 +62,12 @@ def test_key_phrases_are_rare_here_and_do_not_repeat_each_other() -> None:
     assert ("solar", "inverter") in [phrase[:2] for phrase in phrases] or ("inverter",) in phrases
     assert all(VOCABULARY.is_content(word) for phrase in phrases for word in phrase)
     assert len({word for phrase in phrases for word in phrase}) > len(phrases)
+
+
+def test_scripts_without_blanks_give_pieces_of_sentences_and_phrases() -> None:
+    """Characters are never dropped one by one, and phrases are kept apart."""
+    text = "太阳能逆变器将太阳能电池板的直流电转换为交流电。当电网电压过高时，逆变器显示错误代码七。"  # noqa: RUF001 - full-width comma
+    vocabulary = Vocabulary.of([text, *(document.content for document in DOCUMENTS)])
+    drafts = generate_locally([Document("zh", text)], vocabulary, per_document=8, seed=1)
+    assert {draft.kind for draft in drafts} == {QueryKind.SENTENCE, QueryKind.KEYWORD}
+    assert all(part in "".join(words(text)) for draft in drafts for part in draft.text.split())

@@ -1,7 +1,8 @@
 """Asks an LLM many things at once: bounded calls under way, journal first, budget never passed."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from dialekt.config import SynthesisConfig
@@ -62,7 +63,7 @@ class Asker:
             if answers[number] is None and self._attempts_left(request):
                 waiting.append((number, request))
         with self._journal:
-            asyncio.run(self._ask_waiting(waiting, answers, label))
+            _run_to_the_end(self._ask_waiting(waiting, answers, label))
         return answers
 
     def _known(self, request: Request[Form]) -> Form | None:
@@ -153,6 +154,17 @@ class Asker:
             output_tokens=self.use.output_tokens + answer.output_tokens,
             cost=self.use.cost + cost,
         )
+
+
+def _run_to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Run asynchronous work; in a notebook, whose loop is running already, in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        asyncio.run(work)
+        return
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(asyncio.run, work).result()
 
 
 def unanswered(config: SynthesisConfig, journal: Journal, requests: Sequence[Request[Form]]) -> list[Request[Form]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from dialekt.config import QueryKind, SynthesisConfig
 from dialekt.store.similarity_join import near_twins
 from dialekt.store.words import normalised_tokens
-from dialekt.synthesis.language import words
+from dialekt.synthesis.language import is_unspaced, words
 from dialekt.synthesis.realism import Lengths
 from dialekt.synthesis.records import Draft, Gate
 from dialekt.synthesis.round_trip import RoundTrip
@@ -16,6 +16,7 @@ from dialekt.types import Document
 MAX_WORDS = 60
 MAX_INSTRUCTION_WORDS = 120
 COPIED_WORDS = 12  # so many words in a row as in the document are a piece of it, not a search
+COPIED_CHARACTERS = 30  # the same, where every character counts as a word
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +82,13 @@ def _copies(drafts: Sequence[Draft], documents: Mapping[str, Document], similari
             running[document.id] = _running(document.text)
         query = normalised_tokens(draft.text)
         whole = len(query & tokens[document.id]) >= similarity * len(query | tokens[document.id])
-        piece = draft.kind is not QueryKind.TITLE and len(words(draft.text)) >= COPIED_WORDS
+        piece = draft.kind is not QueryKind.TITLE and _is_long(words(draft.text))
         verdicts.append(whole or (piece and _running(draft.text) in running[document.id]))
     return verdicts
+
+
+def _is_long(found: Sequence[str]) -> bool:
+    return len(found) >= (COPIED_CHARACTERS if is_unspaced(found) else COPIED_WORDS)
 
 
 def _running(text: str) -> str:

@@ -53,9 +53,16 @@ def sentences(text: str) -> list[str]:
     return found
 
 
+def is_unspaced(chosen: Sequence[str]) -> bool:
+    """Say whether most words are single characters of scripts without blanks, such as Chinese."""
+    return 2 * sum(_SINGLE.match(word) is not None for word in chosen) > len(chosen)
+
+
 def is_prose(sentence: str) -> bool:
     """Say whether most blank-separated parts are plain words: code, tables and lists of numbers are not."""
     parts = sentence.split()
+    if is_unspaced(words(sentence)):
+        return True
     return sum(_PLAIN.fullmatch(part) is not None for part in parts) >= 0.7 * len(parts)
 
 
@@ -88,7 +95,7 @@ class Vocabulary:
     def is_content(self, word: str) -> bool:
         """Say whether a word tells documents apart: no function word of English, and not in most documents."""
         key = word.casefold()
-        if self.english and (key in self._listed or len(key) == 1):
+        if self.english and (key in self._listed or (len(key) == 1 and not _SINGLE.match(key))):
             return False
         if self.documents < _FEW_DOCUMENTS:
             return True

@@ -59,7 +59,7 @@ def drafts_of_queries(
     """Return the queries of all answers; what is more than asked for is left out."""
     return [
         Draft(
-            text=text.strip(),
+            text=" ".join(text.split()),
             document_id=request.document_id,
             kind=kind,
             generator=Generator.LLM,
@@ -91,12 +91,12 @@ def drafts_of_instructions(
     """Return the queries with instructions; the neighbour is the document that breaks it."""
     return [
         Draft(
-            text=answer.query.strip(),
+            text=" ".join(answer.query.split()),
             document_id=request.document_id,
             kind=kinds_in_turn(config, request.document_id, 1)[0],
             generator=Generator.LLM,
             language=language_in_turn(config, request.document_id),
-            instruction=answer.instruction.strip(),
+            instruction=" ".join(answer.instruction.split()),
             negative_id=neighbours[request.document_id].id,
         )
         for request, answer in zip(requests, answers, strict=True)

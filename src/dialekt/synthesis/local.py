@@ -11,7 +11,7 @@ from itertools import cycle
 import numpy as np
 
 from dialekt.config import Generator, QueryKind
-from dialekt.synthesis.language import Vocabulary, is_prose, join_words, sentences, words
+from dialekt.synthesis.language import Vocabulary, is_prose, is_unspaced, join_words, sentences, words
 from dialekt.synthesis.phrases import key_phrases
 from dialekt.synthesis.questions import question_of_title, questions_of
 from dialekt.synthesis.records import Draft
@@ -112,7 +112,14 @@ def _sentence_queries(material: _Material, vocabulary: Vocabulary, rng: np.rando
 
 
 def _thin(sentence: Sequence[str], vocabulary: Vocabulary, rng: np.random.Generator) -> list[str]:
-    """Leave words out of a sentence, in one of two manners: a few of any kind, or all that only hold it together."""
+    """Leave words out of a sentence, in one of two manners: a few of any kind, or all that only hold it together.
+
+    Of a script without blanks, where words cannot be told, a piece is taken.
+    """
+    if is_unspaced(sentence):
+        length = round(len(sentence) * rng.uniform(0.4, 0.8))
+        start = int(rng.integers(len(sentence) - length + 1))
+        return list(sentence[start : start + length])
     chosen = list(sentence)
     if len(chosen) > _LONG_SENTENCE_WORDS and rng.random() < 0.5:
         length = int(rng.integers(*_CROP_WORDS))
@@ -120,7 +127,7 @@ def _thin(sentence: Sequence[str], vocabulary: Vocabulary, rng: np.random.Genera
         chosen = chosen[start : start + length]
     share = rng.uniform(0.05, 0.25)
     if rng.random() < 0.5:
-        chosen = [word.casefold() for word in vocabulary.content(chosen)]
+        chosen = [word.lower() for word in vocabulary.content(chosen)]
         share += 0.1
     if len(chosen) < _MIN_KEYWORDS:
         return []
@@ -135,15 +142,15 @@ def _keyword_queries(material: _Material, rng: np.random.Generator) -> Iterator[
     if not phrases:
         return
     chances = 1 / np.sqrt(np.arange(1, len(phrases) + 1))
-    title = tuple(word.casefold() for word in words(material.title))
+    title = tuple(word.lower() for word in words(material.title))
     for _ in range(2 * len(phrases)):
         size = min(int(rng.choice((1, 2, 3), p=(0.35, 0.4, 0.25))), len(phrases))
         picked = rng.choice(len(phrases), size=size, replace=False, p=chances / chances.sum())
-        chosen = list(dict.fromkeys(word for index in picked for word in phrases[int(index)]))
+        chosen = [phrases[int(index)] for index in picked]
         if 0 < len(title) <= 3 and rng.random() < 0.25:
-            chosen = [*title, *(word for word in chosen if word not in title)]
-        if len(chosen) >= _MIN_KEYWORDS:
-            yield join_words(chosen)
+            chosen = [title, *chosen]
+        if sum(map(len, chosen)) >= _MIN_KEYWORDS:
+            yield " ".join(dict.fromkeys(part for phrase in chosen for part in join_words(phrase).split()))
 
 
 def _questions(material: _Material, rng: np.random.Generator) -> Iterator[str]:

@@ -4,11 +4,12 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from dialekt.synthesis.language import Vocabulary, words
+from dialekt.synthesis.language import Vocabulary, is_unspaced, words
 
-MAX_PHRASE_WORDS = 3
+PHRASE_WORDS = (1, 3)
+PHRASE_CHARACTERS = (2, 4)  # where every character counts as a word
 _CLAUSE = re.compile(r"[,;:()\[\]{}\"“”|=<>]|\s[-–—/]\s|[.!?。，、；：](?:\s|$)")  # noqa: RUF001 - full-width marks
-_LENGTH_BONUS = {1: 0.7, 2: 1.0, 3: 1.05}
+_LENGTH_BONUS = {1: 0.7, 2: 1.0, 3: 1.05, 4: 1.1}
 
 
 def key_phrases(text: str, vocabulary: Vocabulary, *, most: int = 24) -> list[tuple[str, ...]]:
@@ -38,7 +39,7 @@ def _runs(clause: Sequence[str], vocabulary: Vocabulary) -> Iterator[list[str]]:
     run: list[str] = []
     for word in clause:
         if vocabulary.is_content(word):
-            run.append(word.casefold())
+            run.append(word.lower())
         elif run:
             yield run
             run = []
@@ -47,7 +48,8 @@ def _runs(clause: Sequence[str], vocabulary: Vocabulary) -> Iterator[list[str]]:
 
 
 def _windows(run: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for size in range(1, min(MAX_PHRASE_WORDS, len(run)) + 1):
+    least, most = PHRASE_CHARACTERS if is_unspaced(run) else PHRASE_WORDS
+    for size in range(least, min(most, len(run)) + 1):
         for start in range(len(run) - size + 1):
             yield tuple(run[start : start + size])
 

@@ -130,7 +130,8 @@ def ask_for_judgment(document: Document, texts: Sequence[str]) -> Request[GoodQu
 def _prompt(parts: Sequence[str], form: type[BaseModel]) -> Prompt:
     schema = form.model_json_schema()
     fields = ", ".join(f'"{name}": …' for name in form.model_fields)
-    return Prompt(_SYSTEM, "\n".join([*parts, "", f"Answer as JSON: {{{fields}}}"]), form.__name__, schema)
+    text = "\n".join([*parts, "", f"Answer as JSON: {{{fields}}}"])
+    return Prompt(_SYSTEM, text, form.__name__, schema)
 
 
 def _shown(name: str, document: Document) -> str:
