@@ -120,7 +120,8 @@ def _insert(
     return f"""
         INSERT INTO rows
         SELECT {number}, kind, number_of(search),
-               CASE WHEN strlen(query) > 10000 THEN left(query, 10000) ELSE query END, document, TRY_CAST(rank AS INTEGER), action, time, number_of(session), number_of(client),
+               CASE WHEN strlen(query) > 10000 THEN left(query, 10000) ELSE query END, document,
+               TRY_CAST(rank AS INTEGER), action, time, number_of(session), number_of(client),
                {internal}, TRY_CAST(dwell AS DOUBLE), TRY_CAST(propensity AS DOUBLE), hits,
                number_of(hash({number}, application))
         FROM (SELECT {raw} FROM {_reader(file, layout, number)})

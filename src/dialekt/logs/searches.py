@@ -14,30 +14,47 @@ SHOWN_NAMES = (SHOWN, "impressions", "shown", "show", "display", "displayed", "e
 CODES = 60  # actions told apart; later ones share the last bit
 ZERO_BASED_SHARE = 0.1  # of the rank-1 rows: fewer rows at rank 0 are faults
 
-# A search without an id: the same searcher's rows of one text, as long as no gap of a session lies between them.
+# A search without an id: the same searcher's rows of one text, as long as no gap of a session lies between them;
+# without a searcher the rows of one text and moment; without times either, every row. An event that names only its text
+# belongs to the client's last search for it.
 _DERIVE_SEARCHES = """
     CREATE TABLE keyed AS
     WITH unnamed AS (
-        SELECT *, coalesce(session_no, client_no) AS searcher FROM rows
+        SELECT *, coalesce(session_no, client_no) AS searcher, number_of(query) AS query_key FROM rows
         WHERE kind = 0 AND search_no IS NULL AND query IS NOT NULL
     ),
-    named AS (SELECT search_no, query, client_no, time FROM rows WHERE kind = 0 AND document IS NULL AND action IS NULL
-              AND search_no IS NOT NULL AND query IS NOT NULL AND client_no IS NOT NULL AND time IS NOT NULL),
+    named AS (
+        SELECT search_no, number_of(query) AS query_key, client_no, time FROM rows
+        WHERE kind = 0 AND document IS NULL AND action IS NULL
+          AND search_no IS NOT NULL AND query IS NOT NULL AND client_no IS NOT NULL AND time IS NOT NULL
+    ),
     joined AS (
         SELECT unnamed.*, CASE WHEN unnamed.time - named.time <= $gap THEN named.search_no END AS found
         FROM unnamed ASOF LEFT JOIN named
-        ON unnamed.client_no = named.client_no AND unnamed.query = named.query AND unnamed.time >= named.time
+        ON unnamed.client_no = named.client_no AND unnamed.query_key = named.query_key AND unnamed.time >= named.time
+        WHERE searcher IS NOT NULL AND unnamed.time IS NOT NULL
+    ),
+    marked AS (
+        SELECT *, time - lag(time) OVER (PARTITION BY searcher, query_key ORDER BY time) > $gap AS starts FROM joined
     ),
     islands AS (
-        SELECT *, count(*) FILTER (starts) OVER (PARTITION BY searcher, query ORDER BY time) AS island
-        FROM (SELECT *, time - lag(time) OVER (PARTITION BY searcher, query ORDER BY time) > $gap AS starts FROM joined)
+        SELECT *, count(*) FILTER (starts) OVER (PARTITION BY searcher, query_key ORDER BY time) AS island FROM marked
+    ),
+    copies AS (
+        SELECT *, row_number() OVER (PARTITION BY query_key, document, rank, action) AS copy FROM unnamed
+        WHERE searcher IS NULL AND time IS NULL
     )
-    SELECT * EXCLUDE (searcher, found, starts, island)
-        REPLACE (CASE WHEN found IS NOT NULL THEN found
-                      WHEN searcher IS NOT NULL THEN number_of(hash(searcher, query, island))
-                      WHEN time IS NOT NULL THEN number_of(hash(query, time))
-                      ELSE number_of(hash(file_no, query, document, uuid())) END AS search_no)
-    FROM islands
+    SELECT * EXCLUDE (searcher, query_key, found, starts, island)
+        REPLACE (coalesce(found, number_of(hash(searcher, query_key, island))) AS search_no) FROM islands
+    UNION ALL
+    SELECT * EXCLUDE (searcher, query_key) REPLACE (number_of(hash(searcher, query_key)) AS search_no) FROM unnamed
+    WHERE searcher IS NOT NULL AND time IS NULL
+    UNION ALL
+    SELECT * EXCLUDE (searcher, query_key) REPLACE (number_of(hash(query_key, time)) AS search_no) FROM unnamed
+    WHERE searcher IS NULL AND time IS NOT NULL
+    UNION ALL
+    SELECT * EXCLUDE (searcher, query_key, copy)
+        REPLACE (number_of(hash(query_key, document, rank, action, copy)) AS search_no) FROM copies
 """
 
 # No impression events in the whole log: what the engine returned stands for what was shown.
@@ -72,7 +89,7 @@ _SHOWN = """
 
 _DOCUMENTS = """
     CREATE TABLE documents AS
-    SELECT (row_number() OVER () - 1)::BIGINT AS document_no, document_key, document_id
+    SELECT (row_number() OVER (ORDER BY document_id) - 1)::BIGINT AS document_no, document_key, document_id
     FROM (SELECT number_of(document) AS document_key, min(document) AS document_id FROM rows
           WHERE kind = 0 AND document IS NOT NULL GROUP BY document_key)
 """
@@ -81,10 +98,10 @@ _SEARCHES = """
     CREATE TABLE searches AS
     WITH told AS (
         SELECT search_no,
-               coalesce(any_value(query) FILTER (action IS NULL), any_value(query)) AS query,
+               coalesce(min(query) FILTER (action IS NULL), min(query)) AS query,
                min(time) AS time,
-               any_value(session_no) AS given_session,
-               any_value(client_no) AS client_no,
+               min(session_no) AS given_session,
+               min(client_no) AS client_no,
                bool_or(internal) AS internal
         FROM rows WHERE kind = 0 AND search_no IS NOT NULL GROUP BY search_no
     ),
