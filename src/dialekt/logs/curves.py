@@ -1,6 +1,7 @@
 """What the data report draws: examination by rank, query frequencies, grades and support. Texts only on request."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from dialekt.config import ClickModel, LogsConfig
 from dialekt.logs.collapse import BUCKETS, DISTANCES, LAST_BUCKET
 from dialekt.logs.estimation import Estimate
-from dialekt.logs.records import REPORT_NAME
+from dialekt.logs.records import REPORT_NAME, ExaminationPoint, FrequencyPoint
 from dialekt.store.atomic import write_atomic
 
 HEAD_QUERIES = 0.01  # of the distinct queries, the most frequent ones; the next tenth is the torso
@@ -21,9 +22,9 @@ FREQUENCY_POINTS = 40
 def write_report(connection: duckdb.DuckDBPyConnection, config: LogsConfig, found: Estimate, out: Path) -> None:
     """Write `report.json`: curves as lists of points, and examples when the settings ask for texts."""
     report: dict[str, Any] = {
-        "examination": examination_curve(connection, found),
-        "frequency": _frequency_curve(connection),
-        "query_shares": _query_shares(connection),
+        "examination": [asdict(point) for point in examination_curve(connection, found)],
+        "frequency": [asdict(point) for point in frequency_curve(connection)],
+        "query_shares": query_shares(connection),
         "grades": _rows(connection, "SELECT split, grade, count(*) AS pairs FROM qrels GROUP BY ALL ORDER BY ALL"),
         "support": _rows(
             connection,
@@ -36,13 +37,13 @@ def write_report(connection: duckdb.DuckDBPyConnection, config: LogsConfig, foun
     write_atomic(out / REPORT_NAME, json.dumps(report, ensure_ascii=False, indent=1) + "\n")
 
 
-def examination_curve(connection: duckdb.DuckDBPyConnection, found: Estimate) -> list[dict[str, Any]]:
+def examination_curve(connection: duckdb.DuckDBPyConnection, found: Estimate) -> tuple[ExaminationPoint, ...]:
     """Return for each rank, deep ones pooled: its examination, its raw click rate and its impressions.
 
     Where examination depends on the last click too, it is the mean over the impressions of that rank.
     """
     if found.click_model is ClickModel.INVERSE_PROPENSITY:
-        return []
+        return ()
     columns = connection.execute(
         "SELECT state, sum(shown) AS shown, sum(clicks) AS clicks FROM cells WHERE credits = 0 GROUP BY state"
     ).fetchnumpy()
@@ -52,33 +53,33 @@ def examination_curve(connection: duckdb.DuckDBPyConnection, found: Estimate) ->
     examined = np.bincount(bucket, weights=looked, minlength=LAST_BUCKET + 1)
     clicks = np.bincount(bucket, weights=columns["clicks"], minlength=LAST_BUCKET + 1)
     lowest = (0, 1, *(bound + 1 for bound in BUCKETS))
-    return [
-        {
-            "rank": lowest[place],
-            "estimate": float(examined[place] / shown[place]),
-            "click_rate": float(clicks[place] / shown[place]),
-            "impressions": int(shown[place]),
-        }
+    return tuple(
+        ExaminationPoint(
+            rank=lowest[place],
+            estimate=round(float(examined[place] / shown[place]), 5),
+            click_rate=round(float(clicks[place] / shown[place]), 5),
+            impressions=int(shown[place]),
+        )
         for place in range(1, LAST_BUCKET + 1)
         if shown[place]
-    ]
-
-
-def _frequency_curve(connection: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
-    """Return rank and searches of queries, most frequent first, at ranks even in their logarithm."""
-    count = _number(connection, "SELECT count(*) FROM queries")
-    if not count:
-        return []
-    ranks = sorted({int(rank) for rank in np.geomspace(1, count, FREQUENCY_POINTS).round()})
-    return _rows(
-        connection,
-        f"""SELECT position AS rank, searches FROM (
-            SELECT searches, row_number() OVER (ORDER BY searches DESC, query_no) AS position FROM queries
-        ) WHERE position IN ({", ".join(map(str, ranks))}) ORDER BY position""",
     )
 
 
-def _query_shares(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
+def frequency_curve(connection: duckdb.DuckDBPyConnection) -> tuple[FrequencyPoint, ...]:
+    """Return rank and searches of queries, most frequent first, at ranks even in their logarithm."""
+    count = _number(connection, "SELECT count(*) FROM queries")
+    if not count:
+        return ()
+    ranks = sorted({int(rank) for rank in np.geomspace(1, count, FREQUENCY_POINTS).round()})
+    rows = connection.execute(f"""
+        SELECT position, searches FROM (
+            SELECT searches, row_number() OVER (ORDER BY searches DESC, query_no) AS position FROM queries
+        ) WHERE position IN ({", ".join(map(str, ranks))}) ORDER BY position
+    """).fetchall()
+    return tuple(FrequencyPoint(int(rank), int(searches)) for rank, searches in rows)
+
+
+def query_shares(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
     """Return the share of all searches that the head (1% of the queries), the torso (next 10%) and the tail make."""
     row = connection.execute(f"""
         SELECT sum(searches) FILTER (place <= {HEAD_QUERIES}),

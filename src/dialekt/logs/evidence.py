@@ -6,7 +6,7 @@ import duckdb
 
 from dialekt.config import LogsConfig
 from dialekt.logs.collapse import collapse, credit_reformulations, find_cuts
-from dialekt.logs.curves import examination_curve, write_report
+from dialekt.logs.curves import examination_curve, frequency_curve, query_shares, write_report
 from dialekt.logs.estimation import Estimate, estimate, judge_pairs
 from dialekt.logs.judging import decide, hold_out, write_judgments
 from dialekt.logs.records import EvidenceFacts, EvidencePlan
@@ -53,7 +53,9 @@ def _facts(
         fitted_pairs=found.pairs,
         threshold=found.threshold,
         base_relevance=found.base_relevance,
-        examination=tuple(round(point["estimate"], 4) for point in examination_curve(connection, found)),
+        examination=examination_curve(connection, found),
+        frequency=frequency_curve(connection),
+        query_shares=query_shares(connection),
         perplexity={name: round(value, 5) for name, value in found.perplexity.items()},
         queries=_counts(connection, "SELECT split, count(DISTINCT query_id) FROM qrels WHERE grade > 0 GROUP BY 1"),
         positives=positives,

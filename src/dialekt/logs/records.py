@@ -127,20 +127,40 @@ class LogsInputs:
 
 
 @dataclass(frozen=True, slots=True)
+class ExaminationPoint:
+    """A rank, deep ones pooled under their first: how often it is looked at, beside its raw click rate."""
+
+    rank: int
+    estimate: float
+    click_rate: float
+    impressions: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrequencyPoint:
+    """The searches of the query at this place, the most frequent query first."""
+
+    rank: int
+    searches: int
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceFacts:
     """What became of the clean searches: counts of the tables written, and how well the click model predicts.
 
     `threshold` is the relevance that a positive's lower bound reaches, `base_relevance` that of a shown document on
     average. `perplexity` of held-out clicks (1 is perfect) is by method: each fitted model beside `popularity` (the
-    pair's own click rate, smoothed) and `rank_only`. `dropped` counts pairs by rule, `warnings` say what the log could
-    not tell.
+    pair's own click rate, smoothed) and `rank_only`. `query_shares` are the shares of all searches by how frequent
+    their query is. `dropped` counts pairs by rule, `warnings` say what the log could not tell.
     """
 
     click_model: str
     fitted_pairs: int
     threshold: float
     base_relevance: float
-    examination: tuple[float, ...]
+    examination: tuple[ExaminationPoint, ...]
+    frequency: tuple[FrequencyPoint, ...]
+    query_shares: Mapping[str, float]
     perplexity: Mapping[str, float]
     queries: Mapping[str, int]
     positives: Mapping[str, int]

@@ -13,6 +13,7 @@ from dialekt.report.facts import Facts
 from dialekt.report.records import ReportFacts, ReportInputs
 from dialekt.report.sections.changes import changes_section
 from dialekt.report.sections.dimensions import dimension_section
+from dialekt.report.sections.logs import logs_section
 from dialekt.report.sections.material import funnel_section, negatives_section
 from dialekt.report.sections.record import limits_section, reproduce_section, time_section
 from dialekt.report.sections.results import comparison_section, results_section
@@ -53,6 +54,7 @@ def build_page(inputs: ReportInputs) -> Page:
         training,
         similarity_section(evaluation) if evaluation else None,
         changes_section(evaluation, inputs.texts) if evaluation else None,
+        logs_section(facts.get("logs", NOTHING)),
         synthesis_section(facts.get("synthesis", NOTHING)),
         negatives_section(facts.get("negatives", NOTHING)),
         teacher_section(facts.get("teacher", NOTHING)),
