@@ -40,7 +40,7 @@ class TeacherConfig(Section):
     )
     max_tokens: PositiveInt = Field(default=256, description="longest query and document together")
     epochs: Annotated[float, Field(gt=0)] = Field(default=1.0, description="passes over the pairs, when trained here")
-    learning_rate: Annotated[float, Field(gt=0)] = Field(default=1e-4, description="highest learning rate, when trained here")
+    learning_rate: Annotated[float, Field(gt=0)] = Field(default=1e-4, description="when trained here: the highest")
     negatives_per_pair: PositiveInt = Field(default=4, description="when trained here: wrong documents per pair")
     max_pairs: PositiveInt = Field(default=20_000, description="when trained here: pairs drawn at random from all")
     time_limit_minutes: Annotated[float, Field(gt=0)] | None = Field(
