@@ -41,7 +41,7 @@ def logs(
 
     dialekt pairs logs --log clicks.tsv --out judged --set logs.document_column=sku
     """
-    screen = open_screen("pairs.logs", as_json=as_json, quiet=quiet)
+    screen = open_screen("pairs-logs", as_json=as_json, quiet=quiet)
     wanted = [*(settings or []), *([f"logs.examples={examples}"] if examples else [])]
     if log:
         _judge_files(screen, log, wanted, out=out, corpus=corpus)
