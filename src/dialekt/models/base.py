@@ -31,9 +31,7 @@ def resolve_model(name: str) -> Path | str:
         check_folder(path)
         return path
     if not _HUB_NAME.match(name) or name.startswith("."):
-        raise ModelError(
-            f"there is no model folder {name!r}", hint="check the path; a Hub name looks like owner/name"
-        )
+        raise ModelError(f"there is no model folder {name!r}", hint="check the path; a Hub name looks like owner/name")
     return name
 
 
