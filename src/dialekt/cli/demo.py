@@ -104,7 +104,7 @@ def chosen_answers(walk: "Walk") -> "list[Answers]":
     query_ids = [change.query_id for change in (*changes.wins, *reversed(changes.losses))]
     sources = AnswerSources(
         corpus=walk.record(StageName.CORPUS).folder,
-        split=walk.record(StageName.SPLIT).folder,
+        split=walk.record(StageName.PAIRS).folder,
         evaluation=walk.record(StageName.EVALUATION).folder,
         minimum_grade=walk.project.config.pairs.minimum_grade,
     )
