@@ -146,6 +146,7 @@ def test_malformed_answers_are_asked_for_again_then_counted(tmp_path: Path) -> N
         again = run(config_for(server), write_inputs(tmp_path / "in"), tmp_path)
     assert (facts.made["llm"], facts.llm.malformed, facts.llm.calls) == (9, 1, 7)
     assert (again.llm.calls, again.llm.reused, again.made) == (0, 7, facts.made)
+    assert again.llm.malformed == 1
     assert len(server.paid) == 7
 
 
@@ -157,6 +158,18 @@ def test_an_endpoint_that_never_answers_is_an_error(tmp_path: Path, status: int,
         pytest.raises(EndpointError, match=message),
     ):
         run(config_for(server), write_inputs(tmp_path / "in"), tmp_path)
+
+
+def test_a_document_that_is_always_refused_stops_nobody(tmp_path: Path) -> None:
+    """Too long for the model, say: it is counted, also when a later run has only that one left to ask."""
+
+    def script(body: dict[str, Any], _: int) -> Reply:
+        return Reply("too long", status=400) if document_of(body) == "Solar inverter" else Reply(queries_about(body))
+
+    with endpoint(script) as server:
+        facts = [run(config_for(server), write_inputs(tmp_path / "in"), tmp_path) for _ in range(2)]
+    assert [(one.llm.calls, one.llm.failed, one.made["llm"]) for one in facts] == [(3, 1, 9), (0, 1, 9)]
+    assert len(server.paid) == 3
 
 
 def test_a_killed_run_pays_for_nothing_twice(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ class Asker:
     def ask(self, requests: Sequence[Request[Form]], label: str) -> list[Form | None]:
         """Return an answer per request; `None` where there is none: failed, never readable, or beyond the budget.
 
-        Raises `EndpointError` when the endpoint refuses, or has failed ten times in a row, or every time.
+        Raises `EndpointError` when the endpoint refuses, or has failed ten times in a row, or with every request.
         """
         answers: list[Form | None] = [None] * len(requests)
         waiting = []
@@ -62,6 +62,8 @@ class Asker:
             answers[number] = self._known(request)
             if answers[number] is None and self._attempts_left(request):
                 waiting.append((number, request))
+            elif answers[number] is None:
+                self.use = replace(self.use, malformed=self.use.malformed + 1)
         with self._journal:
             _run_to_the_end(self._ask_waiting(waiting, answers, label))
         return answers
@@ -95,7 +97,7 @@ class Asker:
                     self._progress(Progress(label, done[0], len(answers), note))
 
             await asyncio.gather(*(work() for _ in range(min(self._config.concurrency, len(waiting)))))
-        if self.use.failed - failed_before == len(waiting):
+        if self.use.failed - failed_before == len(answers):
             raise self._given_up()
 
     async def _within_budget(self, llm: Llm, request: Request[Form]) -> Form | None:
