@@ -28,6 +28,7 @@ FIT_CELLS = 300_000  # counts in memory while fitting; a larger log is fitted on
 CHUNK_CELLS = 400_000  # counts in memory while judging
 BAND_BOUNDS = (0.0, 2.5, 4.5, 7.5, 15.0)  # of the mean rank; band 0 is for pairs without a rank
 BANDS = len(BAND_BOUNDS) + 1
+DECIMALS = 3  # of perplexity: a smaller gain is no reason for the model with more parameters
 POPULARITY_PSEUDO = 1.0  # impressions at the rank's click rate, added to a pair's own
 
 Floats = NDArray[np.float64]
@@ -74,7 +75,7 @@ def estimate(connection: duckdb.DuckDBPyConnection, config: LogsConfig, plan: Ev
     predictions = {name.value: _predict(sample, model) for name, model in candidates.items()}
     predictions |= _baselines(sample)
     perplexity = {name: _perplexity(sample.held, found) for name, found in predictions.items()}
-    chosen = min(candidates, key=lambda name: perplexity.get(name.value, 1.0))
+    chosen = min(candidates, key=lambda name: round(perplexity[name.value], DECIMALS))  # the simpler one on a tie
     model = candidates[chosen]
     prior = _mean_prior(sample.whole, model)
     threshold = config.minimum_relevance if config.minimum_relevance is not None else relevance_threshold(prior)
