@@ -30,11 +30,12 @@ def test_every_document_gets_different_queries_of_several_kinds() -> None:
 
 
 def test_sentences_are_never_copied() -> None:
-    """A made sentence leaves out words of the document's, and adds none."""
+    """A made sentence leaves out words of the document's, adds none, and does not end in the middle of a phrase."""
     for draft in make(10):
         document = next(one for one in DOCUMENTS if one.id == draft.document_id)
         if draft.kind is QueryKind.SENTENCE:
             assert draft.text not in document.text
+            assert VOCABULARY.is_content(words(draft.text)[-1])
             assert {word.casefold() for word in words(draft.text)} <= {word.casefold() for word in words(document.text)}
 
 

@@ -133,7 +133,10 @@ def _thin(sentence: Sequence[str], vocabulary: Vocabulary, rng: np.random.Genera
         return []
     out = rng.random(len(chosen)) < share
     out[int(rng.integers(1, max(2, len(chosen) - 1)))] = True  # at least one inside: no piece is copied word for word
-    return [word for word, left_out in zip(chosen, out, strict=True) if not left_out]
+    kept = [word for word, left_out in zip(chosen, out, strict=True) if not left_out]
+    while kept and not vocabulary.is_content(kept[-1]):
+        kept.pop()  # "due to the" is where a sentence was cut, not where a search ends
+    return kept
 
 
 def _keyword_queries(material: _Material, rng: np.random.Generator) -> Iterator[str]:
