@@ -10,6 +10,8 @@ from tests.docs.reading import REPOSITORY, rows
 from dialekt.config import JudgmentsFormat
 from dialekt.evaluation.records import MAIN_SYSTEMS, METRICS
 from dialekt.flow.records import StageName
+from dialekt.logs.layout import USUAL_NAMES
+from dialekt.logs.records import RULE_MEANINGS
 from dialekt.negatives.rules import MEANINGS
 from dialekt.pairs.formats.table import detect
 from dialekt.pairs.split import minimum_detectable_effect
@@ -40,6 +42,18 @@ def test_the_guard_is_listed_in_its_order() -> None:
     listed = {row[0].strip("`"): row[1] for row in rows(DOCS / "negatives.md", "The guard")}
     assert list(listed) == [str(rule) for rule in MEANINGS]
     assert all(MEANINGS[rule] in listed[str(rule)] for rule in MEANINGS)
+
+
+def test_the_cleaning_rules_are_listed_in_their_order() -> None:
+    """The page of search logs names every rule, in the order asked, with the words of the report."""
+    listed = {row[0].strip("`"): row[1] for row in rows(DOCS / "logs.md", "Cleaning")}
+    assert listed == dict(RULE_MEANINGS)
+
+
+def test_the_columns_of_a_flat_log_are_listed() -> None:
+    """The page of search logs names every column that is found by itself, under every name."""
+    listed = {row[0]: tuple(row[1].replace("`", "").split(", ")) for row in rows(DOCS / "logs.md", "What it reads")}
+    assert {role: names for role, names in listed.items() if role in USUAL_NAMES} == dict(USUAL_NAMES)
 
 
 def test_the_gates_are_listed_in_their_order() -> None:

@@ -8,6 +8,7 @@ import pytest
 from tests.logs.written import MINUTE, cleaned, queries_of, search
 
 from dialekt.errors import ConfigError
+from dialekt.logs.records import RULE_MEANINGS
 
 Rows = list[dict[str, object]]
 
@@ -181,3 +182,9 @@ def test_navigational_queries_go(tmp_path: Path) -> None:
     rows += search("c1", "https://example.com/login", clicked=1)
     with cleaned(tmp_path, rows, navigational_minimum_clicks=20) as (connection, _):
         assert queries_of(connection) == ["how to log in"]
+
+
+def test_every_rule_has_a_name_for_people(tmp_path: Path) -> None:
+    """The funnel asks the rules in the order in which reports name them."""
+    with cleaned(tmp_path, search("a", "shoes")) as (_, result):
+        assert [step.rule for step in result.funnel] == list(RULE_MEANINGS)

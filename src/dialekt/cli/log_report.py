@@ -8,20 +8,6 @@ if TYPE_CHECKING:
 
 BAR_WIDTH = 24
 RANKS_SHOWN = 12
-RULES = {
-    "internal_clients": "internal clients",
-    "bots_too_fast": "machines: too fast",
-    "bots_evenly_timed": "machines: evenly timed",
-    "bots_without_click": "machines: never click",
-    "bots_clicking_all": "machines: click everything",
-    "malformed": "no word in the query",
-    "too_short": "query too short",
-    "too_long": "query too long",
-    "personal_data": "nothing but personal data",
-    "merge_spellings": "spellings merged",
-    "navigational": "navigational",
-    "too_few_clients": "too few clients",
-}
 
 
 def show_log_report(results: "Console", facts: Mapping[str, Any], report: Mapping[str, Any]) -> None:
@@ -61,12 +47,14 @@ def _show_intake(results: "Console", facts: Mapping[str, Any]) -> None:
 def _show_funnel(results: "Console", funnel: Sequence[Mapping[str, Any]]) -> None:
     from rich.table import Table
 
+    from dialekt.logs.records import RULE_MEANINGS
+
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("rule", no_wrap=True)
     for title in ("− rows", "− searches", "− queries", "searches", "queries"):
         table.add_column(title, justify="right", no_wrap=True)
     for step in funnel:
-        label = RULES.get(step["rule"], step["rule"])
+        label = RULE_MEANINGS[step["rule"]]
         if step["switched_off"]:
             table.add_row(label, *["off"] * 3, "", "", style="dim")
             continue

@@ -13,6 +13,22 @@ QRELS_NAME = "qrels.parquet"
 WEAK_NEGATIVES_NAME = "weak_negatives.parquet"
 REPORT_NAME = "report.json"
 
+# The cleaning rules in the order in which they are asked, as reports name them.
+RULE_MEANINGS: Mapping[str, str] = {
+    "internal_clients": "internal clients",
+    "bots_too_fast": "machines: too fast",
+    "bots_evenly_timed": "machines: evenly timed",
+    "bots_without_click": "machines: never click",
+    "bots_clicking_all": "machines: click everything",
+    "malformed": "no word in the query",
+    "too_short": "query too short",
+    "too_long": "query too long",
+    "personal_data": "nothing but personal data",
+    "merge_spellings": "spellings merged",
+    "navigational": "navigational",
+    "too_few_clients": "too few clients",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
