@@ -3,8 +3,8 @@
     python benchmarks/click_models.py --log impressions.tsv.gz      # columns: session_id, query, rank, doc_id, clicked
 
 The published library (PyClick, github.com/markovi/PyClick, not on PyPI) fits point estimates by EM, every parameter
-with one success in five trials to start from. It walks over each search in Python; here the same updates run over counts,
-which gives the same numbers. 5 rounds are its default; 50 are shown too. Every tenth search is held out.
+with one success in five trials to start from. It walks over each search in Python; here the same updates run over
+counts, which gives the same numbers. 5 rounds are its default; 50 are shown too. Every tenth search is held out.
 
 Perplexity is per impression (as in our report) and, in brackets, as the library prints it: the mean over the ranks of
 the perplexity at each rank. Predictions are conditional on the clicks above, which changes nothing for the
@@ -68,7 +68,8 @@ def read(connection: duckdb.DuckDBPyConnection, arguments: argparse.Namespace) -
         f"""CREATE TABLE impressions AS
         SELECT {numbers[0]} AS search_no, {numbers[1]} AS query_no, NULL::BIGINT AS session_no,
             NULL::BIGINT AS client_no, NULL::DOUBLE AS time, {numbers[2]} AS document_no,
-            "{arguments.rank}"::INTEGER AS rank, "{arguments.clicked}"::DOUBLE AS grade, NULL::DOUBLE AS dwell_seconds, true AS last_click,
+            "{arguments.rank}"::INTEGER AS rank,
+            "{arguments.clicked}"::DOUBLE AS grade, NULL::DOUBLE AS dwell_seconds, true AS last_click,
             NULL::DOUBLE AS propensity
         FROM {source}""",
         [str(arguments.log)],

@@ -24,6 +24,7 @@ FIRST_ROUNDS = 60  # with one prior for all bands: gives examination where docum
 SECOND_ROUNDS = 120
 TOLERANCE = 3e-4
 LEAST_EXAMINATION = 1e-4
+ANCHOR_IMPRESSIONS = 10.0  # at the starting curve, added to each state: a thin one stays near it
 BACKGROUND_DEVIATIONS = 1.5  # measured on binary and graded judgments, sparse and rich logs: 2 loses weak answers
 BAND_PSEUDO_PAIRS = 20.0  # of all bands together, added to each band: a thin one follows the others
 LEAST_PRIOR = 1e-6  # no level is ever impossible
@@ -182,10 +183,13 @@ def _weights(counts: _Counts, model: Fit) -> Floats:
 def _climb(counts: _Counts, model: Fit, *, rounds: int, keep_examination: bool) -> Fit:
     acted = _by_state(counts.clicks) + _by_state(counts.rejected)
     shown = acted + _by_state(counts.ignored)
-    done = 0
+    anchor, done = model.examination, 0
     for done in range(1, rounds + 1):  # noqa: B007 - how many rounds it took is recorded
         weights = _weights(counts, model)
-        examination = model.examination if keep_examination else _examination(counts, model, weights, acted, shown)
+        examination = model.examination
+        if not keep_examination:
+            examined = _examined(counts, model, weights) + acted + ANCHOR_IMPRESSIONS * anchor
+            examination = np.clip(examined / (shown + ANCHOR_IMPRESSIONS), LEAST_EXAMINATION, 1)
         moved = float(np.abs(examination - model.examination).max(initial=0.0))
         changed = Fit(examination, _prior(weights, counts.band, bands=len(model.prior)))
         settled = float(np.abs(changed.prior - model.prior).max()) < TOLERANCE
@@ -199,11 +203,11 @@ def _by_state(table: csr_matrix) -> Floats:
     return np.asarray(table.sum(axis=0), dtype=np.float64).ravel()
 
 
-def _examination(counts: _Counts, model: Fit, weights: Floats, acted: Floats, shown: Floats) -> Floats:
-    """Return the share of each state's impressions that was examined, in expectation."""
-    levels = model.examination[:, None] * (1 - LEVELS) / np.clip(1 - model.examination[:, None] * LEVELS, 1e-12, None)
-    examined = acted + ((counts.ignored.T @ weights) * levels).sum(axis=1)
-    return np.where(shown > 0, np.clip(examined / np.clip(shown, 1e-9, None), LEAST_EXAMINATION, 1), model.examination)
+def _examined(counts: _Counts, model: Fit, weights: Floats) -> Floats:
+    """Return how many of each state's impressions without a click were looked at, in expectation."""
+    looked = model.examination[:, None] * (1 - LEVELS) / np.clip(1 - model.examination[:, None] * LEVELS, 1e-12, None)
+    examined: Floats = ((counts.ignored.T @ weights) * looked).sum(axis=1)
+    return examined
 
 
 def _prior(weights: Floats, band: Integers, *, bands: int) -> Floats:
