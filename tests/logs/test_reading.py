@@ -142,6 +142,19 @@ def test_flat_log_without_actions_holds_clicks(tmp_path: Path) -> None:
         assert log.pages() == [("boots", "b", None, 1.0), ("red; shoes", "a", None, 1.0)]
 
 
+@pytest.mark.parametrize(
+    ("lines", "query"),
+    [('query\tdoc_id\n5" screen\ta\n', '5" screen'), ('"query"\t"doc_id"\n"5"" screen"\t"a"\n', '5" screen')],
+    ids=["plain", "quoted"],
+)
+def test_tab_separated_with_and_without_quotes(tmp_path: Path, lines: str, query: str) -> None:
+    """A quotation mark in a plain table is one; a table whose header is quoted is read as quoted."""
+    path = tmp_path / "log.tsv"
+    path.write_text(lines, encoding="utf-8")
+    with taken_in(tmp_path, path) as log:
+        assert log.pages() == [(query, "a", None, 1.0)]
+
+
 def test_flat_parquet_with_typed_columns(tmp_path: Path) -> None:
     """Whole numbers kept as floating ones are ids without a point; truth values and timestamps read as such."""
     table = pa.table(

@@ -31,10 +31,14 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of one file with their types, in order; `delimiter` for CSV and TSV; `array` for one JSON array."""
+    """The columns of one file with their types, in order.
+
+    `delimiter` and `quote` are for CSV and TSV; `array` is true for one JSON array.
+    """
 
     columns: Mapping[str, str]
     delimiter: str = ""
+    quote: str = '"'
     array: bool = False
 
 
@@ -109,7 +113,9 @@ def _header(connection: duckdb.DuckDBPyConnection, file: LogFile) -> Layout:
             line=1,
             hint="give every column a name of its own",
         )
-    return Layout(dict.fromkeys(names, "VARCHAR"), delimiter)
+    # A tab-separated log is plain text, in which a quotation mark is one, unless its header shows that it is quoted.
+    quote = "" if delimiter == "\t" and not line.startswith('"') else '"'
+    return Layout(dict.fromkeys(names, "VARCHAR"), delimiter, quote)
 
 
 def _keys(connection: duckdb.DuckDBPyConnection, file: LogFile) -> Layout:
