@@ -49,7 +49,7 @@ def read_logs(workbench: Workbench, out: Path, *, progress: ReportProgress) -> o
     config = workbench.config
     inputs = records.LogsInputs(
         cleaning=config.cleaning,
-        corpus=workbench.folder(StageName.CORPUS),
+        corpus=workbench.folder(StageName.CORPUS) / "documents.parquet",
         dev_share=0.0 if workbench.has_judgments else config.split.dev_share,
         test_share=0.0 if workbench.has_judgments else config.split.test_share,
         seed=config.project.seed,
