@@ -27,15 +27,17 @@ def crowd(*, people: int = 60, searches: int = 6, seed: int = 1) -> Rows:
 
 
 def bot(kind: str) -> Rows:
-    """Return the searches of one machine."""
+    """Return the 150 searches of one machine."""
     generator = random.Random(2)
+    moments = {
+        "fast": [number * 0.9 for number in range(150)],
+        "steady": [generator.uniform(0, 3600) for _ in range(150)],
+        "even": [number * 600.0 for number in range(150)],
+    }
+    uneven = [number * 900 + generator.uniform(0, 800) for number in range(150)]
     rows: Rows = []
-    for number in range(150):
-        gap = {"fast": generator.uniform(0, 2), "even": 600.0, "silent": generator.lognormvariate(6, 1.5)}
-        at = (number * 0.9 if kind == "fast" else number * gap["even"]) if kind != "silent" else number * 900
-        at += generator.uniform(0, 800) if kind in {"silent", "greedy"} else 0
-        clicked = 0 if kind == "silent" else 1
-        page = search(kind, f"query {number % 40}", clicked=clicked, at=at, number=number)
+    for number, at in enumerate(moments.get(kind, uneven)):
+        page = search(kind, f"query {number % 40}", clicked=0 if kind == "silent" else 1, at=at, number=number)
         rows += [row | {"clicked": True} for row in page] if kind == "greedy" else page
     return rows
 
@@ -44,6 +46,7 @@ def bot(kind: str) -> Rows:
     ("kind", "rule"),
     [
         ("fast", "bots_too_fast"),
+        ("steady", "bots_too_fast"),
         ("even", "bots_evenly_timed"),
         ("silent", "bots_without_click"),
         ("greedy", "bots_clicking_all"),
@@ -51,7 +54,7 @@ def bot(kind: str) -> Rows:
 )
 def test_machines_go_and_people_stay(tmp_path: Path, kind: str, rule: str) -> None:
     """A machine of each kind is dropped by its rule with all its searches, and not one person's."""
-    with cleaned(tmp_path, [*crowd(), *bot(kind)]) as (_, result):
+    with cleaned(tmp_path, [*crowd(), *bot(kind)], bot_searches_per_hour=120) as (_, result):
         lost = {step.rule: step.searches_in - step.searches_out for step in result.funnel}
         assert lost[rule] == 150
         assert sum(lost.values()) == 150

@@ -192,6 +192,17 @@ def test_searches_without_ids_are_told_apart_by_searcher_and_gap(tmp_path: Path)
         assert log.rows("SELECT count(DISTINCT session_no) FROM searches") == [(2,)]
 
 
+def test_client_holds_a_session_together_where_only_clicks_name_one(tmp_path: Path) -> None:
+    """A search without a click and the next one with a click are one session of their client."""
+    rows = [
+        ubi_query(1, "shos", client_id="x", query_response_hit_ids=["z"]),
+        ubi_query(2, "shoes", client_id="x", query_response_hit_ids=["a"], timestamp="2026-03-01T10:01:00Z"),
+        ubi_event(2, "click", "a", 1, client_id="x", timestamp="2026-03-01T10:01:30Z"),
+    ]
+    with taken_in(tmp_path, write_lines(tmp_path / "log.ndjson", rows)) as log:
+        assert log.rows("SELECT count(*), count(DISTINCT session_no) FROM searches") == [(2, 1)]
+
+
 def test_a_few_damaged_lines_are_counted_and_named(tmp_path: Path) -> None:
     """A cut line, a line that is no object: left out, counted, and the first are named by number."""
     rows: list[dict[str, object] | str] = [*ubi_page(), '{"query_id": "x", "user', "[1]", *ubi_page()]

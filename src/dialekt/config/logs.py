@@ -112,6 +112,9 @@ class CleaningConfig(Section):
     bot_searches_per_minute: Annotated[float, Field(gt=0)] = Field(
         default=20.0, description="more searches than this in a minute are a machine's"
     )
+    bot_searches_per_hour: PositiveInt = Field(
+        default=200, description="more searches than this in an hour are a machine's"
+    )
     bot_evenly_timed_searches: PositiveInt = Field(
         default=20, description="so many searches at nearly the same distance in time are a machine's"
     )

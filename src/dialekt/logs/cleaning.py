@@ -30,11 +30,13 @@ _SEARCHERS = """
     timed AS (
         SELECT *, time - lag(time) OVER (PARTITION BY searcher ORDER BY time) AS gap,
                CASE WHEN time IS NOT NULL THEN count(*) OVER (
-                   PARTITION BY searcher ORDER BY time RANGE BETWEEN 60 PRECEDING AND CURRENT ROW) END AS in_a_minute
+                   PARTITION BY searcher ORDER BY time RANGE BETWEEN 60 PRECEDING AND CURRENT ROW) END AS in_a_minute,
+               CASE WHEN time IS NOT NULL THEN count(*) OVER (
+                   PARTITION BY searcher ORDER BY time RANGE BETWEEN 3600 PRECEDING AND CURRENT ROW) END AS in_an_hour
         FROM told WHERE searcher IS NOT NULL
     )
     SELECT searcher, count(*) AS searches, sum(shown) AS shown, sum(acted) AS acted,
-           max(in_a_minute) AS busiest_minute, count(*) FILTER (gap > 0) AS gaps,
+           max(in_a_minute) AS busiest_minute, max(in_an_hour) AS busiest_hour, count(*) FILTER (gap > 0) AS gaps,
            (quantile_cont(gap, 0.75) FILTER (gap > 0) - quantile_cont(gap, 0.25) FILTER (gap > 0))
                / median(gap) FILTER (gap > 0) AS spread
     FROM timed GROUP BY searcher
@@ -125,7 +127,11 @@ def client_rules(connection: duckdb.DuckDBPyConnection, config: CleaningConfig) 
     return (
         Rule("internal_clients", "internal", bool(config.internal_clients)),
         _bots(
-            "bots_too_fast", "busiest_minute > $most", config.bots and times_fine, most=config.bot_searches_per_minute
+            "bots_too_fast",
+            "busiest_minute > $minute OR busiest_hour > $hour",
+            config.bots and times_fine,
+            minute=config.bot_searches_per_minute,
+            hour=config.bot_searches_per_hour,
         ),
         _bots(
             "bots_evenly_timed",

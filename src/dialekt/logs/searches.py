@@ -117,11 +117,14 @@ _SPELLINGS = """
     SELECT number_of(query) AS query_key, min(query) AS raw FROM searches GROUP BY query_key
 """
 
-# A session that the log names is still cut where its searcher was silent for longer than the gap.
+# A session that the log names is still cut where its searcher was silent for longer than the gap. Where only the pages
+# with a click name one, the client holds a session together.
 _SESSIONS = """
     CREATE OR REPLACE TABLE searches AS
     WITH marked AS (
-        SELECT *, coalesce(given_session, client_no, search_no) AS searcher,
+        SELECT *, CASE WHEN (SELECT avg((given_session IS NOT NULL)::INTEGER) > 0.95 FROM searches)
+                       THEN coalesce(given_session, client_no, search_no)
+                       ELSE coalesce(client_no, given_session, search_no) END AS searcher,
                coalesce(time - lag(time) OVER (PARTITION BY searcher ORDER BY time) > $gap, false) AS starts
         FROM searches
     ),
