@@ -75,10 +75,16 @@ def add_names(connection: duckdb.DuckDBPyConnection, truth: Truth) -> None:
 
 
 def run(
-    connection: duckdb.DuckDBPyConnection, out: Path, *, shape: LogShape = FULL, **settings: object
+    connection: duckdb.DuckDBPyConnection,
+    out: Path,
+    *,
+    shape: LogShape = FULL,
+    held_out: bool = True,
+    **settings: object,
 ) -> tuple[EvidenceFacts, list[LogQrel]]:
     """Draw judgments with these settings and read them back."""
-    plan = EvidencePlan(shape, dev_share=0.1, test_share=0.2, seed=1)
+    dev_share, test_share = (0.1, 0.2) if held_out else (0.0, 0.0)
+    plan = EvidencePlan(shape, dev_share=dev_share, test_share=test_share, seed=1)
     facts = extract(connection, LogsConfig.model_validate(settings), plan, out)
     return facts, read_records(out / QRELS_NAME, LogQrel)
 

@@ -71,6 +71,17 @@ def test_future_is_held_out(tmp_path: Path) -> None:
     assert facts.dropped["past_of_held_out_queries"] > 0
 
 
+def test_nothing_is_held_out_when_judgments_measure(tmp_path: Path) -> None:
+    """With no share for dev and test, the whole log trains, and reformulations count as ever."""
+    log = open_log(TRUTH, simulation(sessions=1500))
+    everything, qrels = run(log, tmp_path, held_out=False)
+    parted, _ = run(log, tmp_path)
+    assert {qrel.split for qrel in qrels} == {""}
+    assert everything.positives[""] > parted.positives["train"]
+    assert everything.chains > 0
+    assert not any("no times" in warning for warning in everything.warnings)
+
+
 def test_training_sees_nothing_after_the_cut(tmp_path: Path) -> None:
     """Clicks after the dev cut change no training judgment."""
     log = open_log(TRUTH, simulation(sessions=1500))

@@ -42,8 +42,8 @@ class Cuts:
 
 
 def find_cuts(connection: duckdb.DuckDBPyConnection, plan: EvidencePlan) -> Cuts | None:
-    """Return the times that leave the wanted shares of the impressions in the future."""
-    if not plan.shape.times_known:
+    """Return the times that leave the wanted shares of the impressions in the future; None when none is wanted."""
+    if not plan.shape.times_known or plan.dev_share + plan.test_share <= 0:
         return None
     rows = _scalar(connection, "SELECT count(*) FROM impressions")
     step = max(int(rows) // SAMPLE_ROWS, 1)
