@@ -121,12 +121,15 @@ _SPELLINGS = """
 # with a click name one, the client holds a session together.
 _SESSIONS = """
     CREATE OR REPLACE TABLE searches AS
-    WITH marked AS (
-        SELECT *, CASE WHEN (SELECT avg((given_session IS NOT NULL)::INTEGER) > 0.95 FROM searches)
-                       THEN coalesce(given_session, client_no, search_no)
-                       ELSE coalesce(client_no, given_session, search_no) END AS searcher,
-               coalesce(time - lag(time) OVER (PARTITION BY searcher ORDER BY time) > $gap, false) AS starts
-        FROM searches
+    WITH habit AS (SELECT count(given_session) > 0.95 * count(*) AS by_session FROM searches),
+    owned AS (
+        SELECT searches.*, CASE WHEN by_session THEN coalesce(given_session, client_no, search_no)
+                                ELSE coalesce(client_no, given_session, search_no) END AS searcher
+        FROM searches CROSS JOIN habit
+    ),
+    marked AS (
+        SELECT *, coalesce(time - lag(time) OVER (PARTITION BY searcher ORDER BY time) > $gap, false) AS starts
+        FROM owned
     ),
     counted AS (SELECT *, count(*) FILTER (starts) OVER (PARTITION BY searcher ORDER BY time) AS part FROM marked)
     SELECT search_no, number_of(query) AS query_key, number_of(hash(searcher, part)) AS session_no,
