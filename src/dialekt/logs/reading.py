@@ -135,9 +135,9 @@ def _reader(file: LogFile, layout: Layout, number: int) -> str:
     if file.kind is FileKind.JSON:
         form = "format = 'array'" if layout.array else "format = 'newline_delimited', ignore_errors = true"
         return f"read_json(?, {form}, columns = {{{columns}}})"
-    return f"""read_csv(?, header = true, auto_detect = false, delim = {literal(layout.delimiter)}, quote = '{layout.quote}',
-        escape = '{layout.quote}', columns = {{{columns}}}, store_rejects = true, rejects_table = 'rejects_{number}',
-        rejects_scan = 'scans_{number}', rejects_limit = {REJECTS_LIMIT})"""
+    return f"""read_csv(?, header = true, auto_detect = false, columns = {{{columns}}},
+        delim = {literal(layout.delimiter)}, quote = '{layout.quote}', escape = '{layout.quote}', store_rejects = true,
+        rejects_table = 'rejects_{number}', rejects_scan = 'scans_{number}', rejects_limit = {REJECTS_LIMIT})"""
 
 
 def _as_pattern(name: str) -> str:
