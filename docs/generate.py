@@ -181,7 +181,7 @@ def _commands_of(group: typer.Typer, words: str) -> Iterator[Command]:
         assert inner.typer_instance is not None
         name = f"{words} {inner.name}"
         own = inner.typer_instance.registered_callback
-        if own is not None and own.callback is not None:
+        if own is not None and own.callback is not None and inner.typer_instance.info.invoke_without_command is True:
             yield Command(
                 name, " ".join((inspect.getdoc(own.callback) or "").split()), tuple(_parameters(own.callback))
             )

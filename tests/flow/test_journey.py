@@ -14,7 +14,6 @@ from dialekt.flow.records import Action, StageName, StageRecord, StageStatus
 from dialekt.store.lock import exclusive
 from dialekt.types import Progress
 
-
 OPTIONAL = {StageName.LOGS, StageName.SYNTHESIS, StageName.TEACHER}
 PLAIN = tuple(name for name in StageName if name not in OPTIONAL)
 

@@ -12,8 +12,8 @@ from dialekt.negatives.guard import TESTS, margin_thresholds
 from dialekt.negatives.mining import Mining, hard_negatives, mine
 from dialekt.negatives.rules import MEANINGS, Rule
 from dialekt.negatives.tables import (
-    KnownNegative,
     HeldOutDocument,
+    KnownNegative,
     MiningTables,
     document_codes,
     document_table,

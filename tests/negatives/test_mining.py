@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from dialekt.config import NegativeSampling, NegativesConfig
 from dialekt.negatives.mining import Mining, hard_negatives, largest_block, mine
 from dialekt.negatives.tables import (
-    KnownNegative,
     HeldOutDocument,
+    KnownNegative,
     MiningTables,
     document_codes,
     document_table,

@@ -16,7 +16,7 @@ from dialekt.models.vectors import run as encode
 from dialekt.negatives.audit import read_audit
 from dialekt.negatives.remining import Reminer
 from dialekt.negatives.stage import NegativesInputs, run
-from dialekt.negatives.tables import KnownNegative, HeldOutDocument
+from dialekt.negatives.tables import HeldOutDocument, KnownNegative
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, Retriever, Split
 

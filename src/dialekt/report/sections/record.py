@@ -146,7 +146,7 @@ def _limits(evaluation: EvaluationFacts | None, facts: Mapping[str, Facts]) -> l
         )
     if evaluation:
         limits += GENERAL_LIMITS
-    missing = [formats.stage_label(stage).lower() for stage in formats.STAGE_LABELS if stage not in facts]
+    missing = [formats.stage_label(stage).lower() for stage in _expected(facts) if stage not in facts]
     if missing:
         limits.append(f"Not part of this run, and so not in this report: {', '.join(missing)}.")
     return limits
@@ -172,3 +172,11 @@ def _leak_sentence(evaluation: EvaluationFacts) -> str:
         f"held-out queries and {formats.count(leaks.held_out_documents)} held-out documents, at a similarity "
         f"of {formats.compact(leaks.near_duplicate_similarity)}."
     )
+
+
+def _expected(facts: Mapping[str, Facts]) -> list[str]:
+    """Return the stages that this journey has: some only where they were asked for, judgments where nothing else is."""
+    optional = {"logs", "synthesis", "teacher"}
+    if {"logs", "synthesis"} & facts.keys():
+        optional |= {"judgments", "split"}
+    return [stage for stage in formats.STAGE_LABELS if stage not in optional]
