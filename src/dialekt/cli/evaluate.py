@@ -70,11 +70,11 @@ def _table(found: "Ablation") -> "Table":
     for title in ("pairs", "NDCG@10", "contribution", "interval"):
         table.add_column(title, justify="right", no_wrap=True)
     table.add_row("nothing (base)", "", f"{found.base_ndcg:.3f}", "", "")
-    table.add_row("all sources", f"{sum(item.pairs for item in found.contributions):,}", f"{found.ndcg:.3f}", "", "")
+    table.add_row("all sources", f"{found.pairs:,}", f"{found.ndcg:.3f}", "", "")
     for item in found.contributions:
         proven = item.low > 0 or item.high < 0
         table.add_row(
-            f"all but {item.source.value} ({item.pairs:,})",
+            f"all but {item.source} ({item.count:,})",
             "",
             f"{item.ndcg_without:.3f}",
             f"{item.difference:+.3f}",

@@ -1,4 +1,4 @@
-"""What each source of training pairs contributes: the journey again without it, on the same test queries."""
+"""What each source of training material contributes: the journey again without it, on the same test queries."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,20 +13,20 @@ from dialekt.flow.journey import run
 from dialekt.flow.project import Project
 from dialekt.flow.records import Observer, StageName, StageRecord
 from dialekt.store.tables import read_records
-from dialekt.types import PairSource
+from dialekt.types import PairSource, Retriever
 
 SYSTEM = "tuned"
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What leaving a source out does to the tuned model: NDCG@10 without it, and all sources minus that.
+    """What leaving a source out does to the tuned model: NDCG@10 without it, and everything minus that.
 
-    `pairs` counts the pairs of the source; `low` and `high` bound the difference, paired by test query.
+    `count` counts the pairs or negatives of the source; `low` and `high` bound the difference, paired by test query.
     """
 
-    source: PairSource
-    pairs: int
+    source: str
+    count: int
     ndcg_without: float
     difference: float
     low: float
@@ -39,28 +39,40 @@ class Ablation:
     """The contributions of all sources, beside the tuned model and the base model with NDCG@10 of both."""
 
     queries: int
+    pairs: int
     ndcg: float
     base_ndcg: float
     confidence: float
     contributions: tuple[Contribution, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Something that training can do without: how much of it there is, and the configuration without it."""
+
+    name: str
+    count: int
+    without: Config
+
+
 def ablate_sources(project: Project, *, observer: Observer) -> Ablation:
     """Walk the journey up to the evaluation with all sources, then without each; what was done before is skipped.
 
-    Raises `ConfigError` where there are fewer than two sources to compare.
+    Sources are those of the pairs, the weak negatives of a log, and a teacher that was used. Raises `ConfigError` where
+    there is nothing that training could do without.
     """
     whole = _walk(project, observer)
-    sources = [PairSource(name) for name in whole[StageName.PAIRS].facts["by_source"]]
-    if len(sources) < 2:
+    sources = _sources(project.config, whole)
+    if not sources:
         raise ConfigError(
-            f"the training pairs come from one source only ({sources[0].value}): there is nothing to leave out",
+            "all training examples come from one source: there is nothing to leave out",
             hint="add logs ([logs] path), made queries ([synthesis] generators) or judgments",
         )
     scores = _scores(whole[StageName.EVALUATION].folder)
-    contributions = tuple(_leave_out(project, observer, source, whole, scores) for source in sources)
+    contributions = tuple(_leave_out(project, observer, source, scores) for source in sources)
     return Ablation(
         queries=len(scores[SYSTEM]),
+        pairs=whole[StageName.PAIRS].facts["pairs"],
         ndcg=float(scores[SYSTEM].mean()),
         base_ndcg=float(scores["base"].mean()),
         confidence=project.config.evaluation.confidence,
@@ -68,17 +80,28 @@ def ablate_sources(project: Project, *, observer: Observer) -> Ablation:
     )
 
 
+def _sources(config: Config, whole: Mapping[StageName, StageRecord]) -> list[_Source]:
+    """Return what can be left out; the only source of pairs cannot."""
+    pairs = whole[StageName.PAIRS].facts
+    by_source = pairs["by_source"] if len(pairs["by_source"]) > 1 else {}
+    found = [_Source(name, count, _without(config, PairSource(name))) for name, count in by_source.items()]
+    if weak := pairs["known_negatives"].get(Retriever.SKIPPED.value):
+        logs = config.logs.model_copy(update={"skip_above": False})
+        found.append(_Source("weak negatives", weak, config.model_copy(update={"logs": logs})))
+    teacher = whole.get(StageName.TEACHER)
+    if teacher is not None and teacher.facts["used"]:
+        none = config.teacher.model_copy(update={"model": None})
+        found.append(_Source("teacher", teacher.facts["scored"], config.model_copy(update={"teacher": none})))
+    return found
+
+
 def _leave_out(
-    project: Project,
-    observer: Observer,
-    source: PairSource,
-    whole: Mapping[StageName, StageRecord],
-    scores: Mapping[str, NDArray[np.float64]],
+    project: Project, observer: Observer, source: _Source, scores: Mapping[str, NDArray[np.float64]]
 ) -> Contribution:
     from dialekt.evaluation.comparison import Settings, compare
     from dialekt.evaluation.records import NDCG
 
-    without = _walk(replace(project, config=_without(project.config, source)), observer)
+    without = _walk(replace(project, config=source.without), observer)
     other = _scores(without[StageName.EVALUATION].folder)[SYSTEM]
     settings = project.config.evaluation
     found = compare(
@@ -87,8 +110,8 @@ def _leave_out(
         Settings(settings.confidence, settings.resamples, project.config.project.seed),
     )[0]
     return Contribution(
-        source=source,
-        pairs=whole[StageName.PAIRS].facts["by_source"][source.value],
+        source=source.name,
+        count=source.count,
         ndcg_without=float(other.mean()),
         difference=found.difference,
         low=found.low,
