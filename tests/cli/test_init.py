@@ -35,6 +35,17 @@ def test_the_commented_defaults_are_the_defaults(dialekt: Dialekt, tmp_path: Pat
     assert load_config(path) == plain
 
 
+def test_logs_and_made_queries_are_written(dialekt: Dialekt, tmp_path: Path) -> None:
+    """Logs are paths, globs or URLs; --synthesize turns the local generator on."""
+    (tmp_path / "clicks.tsv").write_text("query\tdoc_id\n", encoding="utf-8")
+    inside = str(tmp_path / "clicks.tsv")
+    dialekt("init", tmp_path, "--logs", inside, "--logs", "s3://bucket/*.gz", "--synthesize")
+    written = tomllib.loads((tmp_path / "dialekt.toml").read_text(encoding="utf-8"))
+    assert written["logs"] == {"path": ["clicks.tsv", "s3://bucket/*.gz"]}
+    assert written["synthesis"] == {"generators": ["local"]}
+    assert load_config(tmp_path / "dialekt.toml").logs.path == (inside, "s3://bucket/*.gz")
+
+
 def test_paths_are_written_relative_to_the_project(dialekt: Dialekt, tmp_path: Path) -> None:
     """A corpus inside the project is named relative to it, one outside by its whole path."""
     (tmp_path / "home" / "docs").mkdir(parents=True)
