@@ -14,6 +14,11 @@ def test_generated_pages_are_fresh(page: str) -> None:
     assert (REPOSITORY / "docs" / page).read_text(encoding="utf-8") == PAGES[page]()
 
 
+def _runs_alone(command: object) -> bool:
+    """Tell whether a command does something without a subcommand."""
+    return "commands" not in vars(command) or vars(command)["invoke_without_command"]
+
+
 def test_every_command_is_on_the_page_of_commands() -> None:
     """The generator finds the commands that the program itself shows, those of groups included."""
     import typer
@@ -22,7 +27,7 @@ def test_every_command_is_on_the_page_of_commands() -> None:
     shown = {
         f"dialekt {first} {second}".strip()
         for first, command in vars(root)["commands"].items()
-        for second in vars(command).get("commands", [""])
+        for second in [*vars(command).get("commands", ()), *([""] if _runs_alone(command) else [])]
     }
     assert {command.words for command in commands()} == shown
     page = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
