@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.training.conftest import Problem
 
-from dialekt.config import ModelConfig, Precision, TrainingConfig
+from dialekt.config import Distillation, ModelConfig, Precision, TrainingConfig
 from dialekt.errors import ConfigError, InputError
 from dialekt.models.contract import read_contract
 from dialekt.models.encoder import Encoder
@@ -26,7 +26,7 @@ from dialekt.training.examples import build_examples
 from dialekt.training.records import EncodeFunction, TrainingInputs
 from dialekt.training.stage import prepare_model
 from dialekt.training.trainer import Objective, RankingStep
-from dialekt.types import HardNegative, Pair, Progress, Retriever, Role
+from dialekt.types import HardNegative, Pair, Progress, Retriever, Role, TeacherScore
 
 Build = Callable[..., TrainingInputs]
 CONFIG = TrainingConfig(
@@ -177,6 +177,52 @@ def test_a_useless_tuning_is_mixed_away(training_inputs: Build, tmp_path: Path) 
     assert any("equals the base" in warning for warning in facts.warnings)
     tuned = Encoder.load(str(tmp_path / "model"), ModelConfig(device="cpu"), precision=Precision.FP32)
     np.testing.assert_allclose(tuned.encode(["where is the pump"], Role.QUERY), reference, atol=1e-6)
+
+
+def test_made_dev_queries_allow_half_of_the_tuned_weights(training_inputs: Build, tmp_path: Path) -> None:
+    """Where dev queries are made like the training queries, the mixture stops at half, unless the user says more."""
+    facts = stage.run(CONFIG, training_inputs(made_dev_queries=True), tmp_path / "half")
+    assert facts.mixtures[-1].dev_ndcg >= facts.best_dev_ndcg
+    assert facts.interpolation <= 0.5
+    assert "forgotten" in facts.derived["max_tuned_share"].why
+    whole = CONFIG.model_copy(update={"max_tuned_share": 1.0})
+    facts = stage.run(whole, training_inputs(made_dev_queries=True), tmp_path / "whole")
+    assert facts.interpolation > 0.5
+    assert "max_tuned_share" not in facts.derived
+
+
+@pytest.mark.parametrize("kind", Distillation)
+def test_a_teachers_scores_are_learned(
+    kind: Distillation, training_inputs: Build, problem: Problem, tmp_path: Path
+) -> None:
+    """From scores alone, without the contrastive loss, the student learns what the teacher prefers, right or wrong."""
+    wrong_documents = [[item.document_id for item in problem.negatives if item.query_id == f"q{i}"] for i in range(20)]
+
+    def beats_its_negatives(encode: EncodeFunction) -> float:
+        queries = encode([query.text for query in problem.queries[:20]], Role.QUERY)
+        documents = encode([document.content for document in problem.documents], Role.DOCUMENT)
+        cosines = queries @ documents.T  # (queries, documents)
+        return float(
+            np.mean([cosines[i, i] > max(cosines[i, int(name[1:])] for name in wrong_documents[i]) for i in range(20)])
+        )
+
+    dev = {}
+    for name, right in (("right", 8.0), ("wrong", -8.0)):
+        folder = tmp_path / name
+        (folder / "teacher").mkdir(parents=True)
+        scores = [TeacherScore(pair.query_id, pair.document_id, right) for pair in problem.pairs]
+        scores += [TeacherScore(item.query_id, item.document_id, -right) for item in problem.negatives]
+        write_records(folder / "teacher/scores.parquet", scores, TeacherScore)
+        config = CONFIG.model_copy(
+            update={"distillation": kind, "distillation_weight": 1.0, "hard_negatives": 3, "interpolate": False}
+        )
+        inputs = training_inputs(teacher=folder / "teacher", score_dev=beats_its_negatives)
+        facts = stage.run(config, inputs, folder / "out")
+        assert facts.teacher_scores == len(scores)
+        assert "100%" in facts.loss
+        dev[name] = next(point.dev_ndcg for point in reversed(facts.curve) if point.dev_ndcg is not None)
+    assert dev["right"] > 0.8
+    assert dev["wrong"] < 0.2
 
 
 def test_remined_negatives_are_used(training_inputs: Build, tmp_path: Path) -> None:

@@ -92,6 +92,9 @@ class TrainingConfig(Section):
     time_limit_minutes: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="shorten training, dev scores included, to fit; the schedule still ends at zero"
     )
+    max_tuned_share: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        default=None, description="of the mixture; unset: 1, or 0.5 where the dev queries were made from documents"
+    )
     interpolate: bool = Field(
         default=True, description="choose the mixture of base and tuned weights on the dev queries"
     )

@@ -48,6 +48,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         split=workbench.folder(StageName.PAIRS),
         pairs=workbench.pairs,
         negatives=workbench.negatives,
+        made_dev_queries=bool(workbench.artefacts[StageName.PAIRS].manifest.facts["made_dev_queries"]),
         teacher=workbench.folder_if_any(StageName.TEACHER),
         seed=config.project.seed,
         score_dev=score_dev,

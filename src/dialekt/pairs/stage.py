@@ -17,7 +17,7 @@ from dialekt.types import Pair, PairSource, Progress, Qrel, Query, ReportProgres
 
 __all__ = ["STAGE_VERSION", "PairsFacts", "PairsInputs", "choose_positives", "run"]
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 MOST_MADE_QUERIES_HELD_OUT = 500
 
 
@@ -25,13 +25,15 @@ MOST_MADE_QUERIES_HELD_OUT = 500
 class PairsFacts:
     """What became training pairs. `by_source` counts pairs by where they came from.
 
-    `held_out` says where the test queries come from: judgments, logs or made queries.
+    `held_out` says where the test queries come from: judgments, logs or made queries. `made_dev_queries` counts dev
+    queries that were made from documents: all of them, or none.
     """
 
     pairs: int
     queries: int
     documents: int
     held_out: str
+    made_dev_queries: int
     by_source: dict[str, int]
     known_negatives: dict[str, int]
     dropped: dict[str, int]
@@ -86,6 +88,7 @@ def run(config: PairsConfig, inputs: PairsInputs, out: Path, *, progress: Report
         queries=len(trained),
         documents=len({pair.document_id for pair in pairs}),
         held_out=_origin_of_tests(inputs),
+        made_dev_queries=sum(query.split is Split.DEV for query in mixed.queries[len(divided.queries) :]),
         by_source=dict(sorted(Counter(pair.source.value for pair in pairs).items())),
         known_negatives=dict(sorted(Counter(negative.retriever.value for negative in negatives).items())),
         dropped=dict(sorted(dropped.items())),

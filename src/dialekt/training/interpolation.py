@@ -28,11 +28,13 @@ def choose_mixture(
     *,
     score: Callable[[], float],
     known: Sequence[Mixture],
+    most: float,
     on_score: Callable[[int, int], None],
-) -> list[Mixture]:
+) -> tuple[list[Mixture], Mixture]:
     """Score mixtures on dev and leave the best one in the model; of equals the one nearer to the tuned model.
 
-    `known` holds the scores of share 0 and share 1, which training has already measured.
+    `known` holds the scores of share 0 and share 1, which training has already measured; `most` is the largest share
+    that may be chosen. Returns all mixtures, smallest share first, and the chosen one.
     """
     tuned = {name: value.detach().clone() for name, value in model.state_dict().items()}
     mixtures = list(known)
@@ -40,6 +42,7 @@ def choose_mixture(
         model.load_state_dict(mix(base, tuned, share))
         mixtures.append(Mixture(share, score()))
         on_score(done, len(SHARES))
-    best = max(mixtures, key=lambda mixture: (mixture.dev_ndcg, mixture.share))
+    allowed = [mixture for mixture in mixtures if mixture.share <= most]
+    best = max(allowed, key=lambda mixture: (mixture.dev_ndcg, mixture.share))
     model.load_state_dict(mix(base, tuned, best.share))
-    return sorted(mixtures, key=lambda mixture: mixture.share)
+    return sorted(mixtures, key=lambda mixture: mixture.share), best

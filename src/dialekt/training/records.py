@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dialekt.config import ModelConfig
 from dialekt.types import HardNegative, Role
 
-STAGE_VERSION = 2  # here and not in stage.py, so that skipping a finished training does not load torch
+STAGE_VERSION = 3  # here and not in stage.py, so that skipping a finished training does not load torch
 
 EncodeFunction = Callable[[Sequence[str], Role], NDArray[np.float32]]
 """Texts and their role → L2-normalised vectors of shape (texts, dimension)."""
@@ -22,6 +22,7 @@ class TrainingInputs:
 
     `score_dev` returns the mean NDCG@10 on the dev queries, in [0, 1], and encodes `dev_texts` texts for it.
     `split` holds the queries of all splits with their judgments, `teacher` the scores of a teacher where there is one.
+    `made_dev_queries` says that the dev queries were made from documents, as the training queries were.
     `remine` mines hard negatives again with the model under training; None where re-mining is off.
     """
 
@@ -33,6 +34,7 @@ class TrainingInputs:
     seed: int
     score_dev: Callable[[EncodeFunction], float]
     dev_texts: int
+    made_dev_queries: bool = False
     teacher: Path | None = None
     remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
 

@@ -36,6 +36,7 @@ from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, R
 __all__ = ["STAGE_VERSION", "run"]
 
 FEW_STEPS = 20
+LARGEST_SHARE_BY_MADE_QUERIES = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,14 @@ class _Start:
     base_dev_ndcg: float
     seconds_per_step: float
     steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Mixing:
+    """The mixtures of base and tuned weights that dev has scored, and the one that the model now is."""
+
+    tried: list[Mixture]
+    chosen: Mixture
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +102,10 @@ def run(
     plan = replace(plan, steps=plan.steps[: start.steps])
     mine = None if inputs.remine is None else session.mine
     fitted = _fit_once(session, Fit(session.step, source, plan, recipe, session.score, mine, progress))
-    mixtures = _mix(session, fitted, base_dev_ndcg=start.base_dev_ndcg)
-    _save(session, mixtures)
+    mixing = _mix(session, fitted, base_dev_ndcg=start.base_dev_ndcg)
+    _save(session, mixing)
     seconds = time.monotonic() - began
-    return _facts(session, plan, fitted, mixtures, base_dev_ndcg=start.base_dev_ndcg, seconds=seconds)
+    return _facts(session, plan, fitted, mixing, base_dev_ndcg=start.base_dev_ndcg, seconds=seconds)
 
 
 def prepare_model(encoder: Encoder) -> None:
@@ -201,25 +210,41 @@ def _seconds_for_steps(session: _Session, scoring_seconds: float) -> float:
     return max(limit / 2, limit - scores * scoring_seconds)
 
 
-def _mix(session: _Session, fitted: FitResult, *, base_dev_ndcg: float) -> list[Mixture]:
+def _mix(session: _Session, fitted: FitResult, *, base_dev_ndcg: float) -> _Mixing:
     known = [Mixture(0.0, base_dev_ndcg), Mixture(1.0, fitted.best_dev_ndcg)]
     if not session.config.interpolate:
-        return known[1:]
-    return choose_mixture(
+        return _Mixing(known[1:], known[1])
+    mixtures, chosen = choose_mixture(
         session.encoder.model,
         session.base_weights,
         score=session.score,
         known=known,
+        most=_largest_share(session),
         on_score=lambda done, total: session.progress(Progress("mixing base and tuned weights", done, total)),
     )
+    return _Mixing(mixtures, chosen)
 
 
-def _save(session: _Session, mixtures: list[Mixture]) -> None:
+def _largest_share(session: _Session) -> float:
+    """Return how much of the tuned weights the mixture may have.
+
+    Made dev queries are like made training queries, so they cannot see what is forgotten of real ones
+    (docs/experiments.md).
+    """
+    given = session.config.max_tuned_share
+    if given is not None:
+        return given
+    return LARGEST_SHARE_BY_MADE_QUERIES if session.inputs.made_dev_queries else 1.0
+
+
+def _save(session: _Session, mixing: _Mixing) -> None:
     folder = session.out / "model"
     shutil.rmtree(folder, ignore_errors=True)
     session.encoder.model.save_pretrained(str(folder), create_model_card=False)
     write_contract(folder, session.encoder.contract)
-    write_atomic(session.out / "interpolation.json", json.dumps([asdict(mixture) for mixture in mixtures], indent=2))
+    write_atomic(
+        session.out / "interpolation.json", json.dumps([asdict(mixture) for mixture in mixing.tried], indent=2)
+    )
     _remove_leftovers(session.out)
 
 
@@ -235,12 +260,11 @@ def _remove_leftovers(out: Path) -> None:
 
 
 def _facts(
-    session: _Session, plan: Plan, fitted: FitResult, mixtures: list[Mixture], *, base_dev_ndcg: float, seconds: float
+    session: _Session, plan: Plan, fitted: FitResult, mixing: _Mixing, *, base_dev_ndcg: float, seconds: float
 ) -> TrainingFacts:
     recipe = session.recipe
     pairs_done = sum(len(step) for step in plan.steps[: fitted.steps])
     training_seconds = max((point.seconds for point in fitted.curve), default=fitted.seconds) or fitted.seconds
-    chosen = max(mixtures, key=lambda mixture: (mixture.dev_ndcg, mixture.share))
     return TrainingFacts(
         pairs=len(session.examples.pair_query),
         queries=len(session.examples.query_ids),
@@ -259,15 +283,15 @@ def _facts(
         seconds=seconds,
         pairs_per_second=pairs_done / training_seconds,
         base_dev_ndcg=base_dev_ndcg,
-        best_dev_ndcg=chosen.dev_ndcg,
+        best_dev_ndcg=mixing.chosen.dev_ndcg,
         best_step=fitted.best_step,
-        interpolation=chosen.share,
-        mixtures=tuple(mixtures),
+        interpolation=mixing.chosen.share,
+        mixtures=tuple(mixing.tried),
         stopped_early=fitted.stopped_early,
         resumed=fitted.resumed,
         derived=_derived(session, plan),
         curve=fitted.curve,
-        warnings=_warnings(fitted, chosen),
+        warnings=_warnings(fitted, mixing.chosen),
     )
 
 
@@ -285,6 +309,9 @@ def _derived(session: _Session, plan: Plan) -> dict[str, Derived]:
     if len(plan.steps) < round(plan.steps_per_epoch * session.recipe.epochs):
         why = f"{session.config.time_limit_minutes:g} minutes of training at the measured speed"
         derived["steps"] = Derived(len(plan.steps), why)
+    if session.inputs.made_dev_queries and session.config.interpolate and session.config.max_tuned_share is None:
+        why = "the dev queries were made like the training queries: they cannot see what is forgotten of real ones"
+        derived["max_tuned_share"] = Derived(LARGEST_SHARE_BY_MADE_QUERIES, why)
     return derived
 
 
