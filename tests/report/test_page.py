@@ -15,8 +15,10 @@ from tests.report.reading import drawings, read, unescaped
 from dialekt.errors import StorageError
 from dialekt.evaluation.records import METRICS, NDCG, EvaluationFacts, QueryChange, facts_from_json
 from dialekt.report import formats
+from dialekt.report.facts import Facts
 from dialekt.report.page import build_page, render_html, render_markdown, write_report
 from dialekt.report.records import ChangeTexts, ReportInputs
+from dialekt.report.sections.training import training_section
 
 HOSTILE = "<script>alert('|`*')</script>"
 
@@ -234,3 +236,11 @@ def test_damaged_evaluation_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="evaluation facts are damaged"):
         write_report(inputs, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_limited_mixture_is_explained() -> None:
+    """Where made dev queries limited the mixture, the page says so, or the curve would seem to be misread."""
+    facts = Facts({"interpolation": 0.5, "derived": {"max_tuned_share": {"value": 0.5, "why": "made"}}})
+    section = training_section(facts)
+    assert section is not None
+    assert "At most 50% tuned was allowed" in section.lead

@@ -34,6 +34,10 @@ def _lead(training: Facts) -> str:
     share = training.number("interpolation")
     if share is not None:
         parts.append(_mixture_sentence(share))
+    limit = training.part("derived").part("max_tuned_share").number("value")
+    if limit is not None:
+        why = "the dev queries were made like the training queries and cannot see what is forgotten of real ones"
+        parts.append(f"At most {formats.percent(limit)} tuned was allowed: {why}.")
     if training.flag("stopped_early"):
         parts.append("Training stopped early, as the dev score no longer rose.")
     if training.flag("resumed"):
