@@ -1,6 +1,8 @@
 """The stage from corpus to tables, with the local generator."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,23 @@ def test_dev_and_test_queries_are_never_made_again(tmp_path: Path) -> None:
     assert facts.dropped["held_out"] >= 3
     assert not left & set(made[:3])
     assert set(made[3:6]) <= left
+
+
+def test_queries_are_made_of_what_training_reads(tmp_path: Path) -> None:
+    """Words beyond the head of a document are in no query; the head starts with the title."""
+    long = Document("long", "A gear pump moves oil. Zirconium valves wear out early.", title="Pumps", parent_id="long")
+    inputs = write_inputs(tmp_path / "in", documents=[*DOCUMENTS, long])
+    heads: list[str] = []
+
+    def head(texts: Sequence[str]) -> list[str]:
+        heads.extend(texts)
+        return [text.split(" Zirconium")[0] for text in texts]
+
+    run(LOCAL.model_copy(update={"round_trip_rank": None}), replace(inputs, head=head), tmp_path)
+    made = read_records(tmp_path / "queries.parquet", SyntheticQuery)
+    assert "Pumps A gear pump moves oil. Zirconium valves wear out early." in heads
+    assert any(query.document_id == "long" for query in made)
+    assert not any("zirconium" in query.text.lower() for query in made)
 
 
 def test_only_as_many_documents_as_asked_for_get_queries(tmp_path: Path) -> None:

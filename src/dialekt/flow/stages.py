@@ -138,7 +138,9 @@ STAGES: tuple[Stage, ...] = (
         StageName.SYNTHESIS,
         "dialekt.synthesis.records",
         work.make_queries,
-        settings=_settings(_section("synthesis", *COSTS_AND_PACE), MODEL, SEED),
+        settings=_settings(
+            _section("synthesis", *COSTS_AND_PACE), MODEL, SEED, _setting("training", "max_document_tokens")
+        ),
         needs={StageName.CORPUS: ("documents.parquet",), StageName.SPLIT: ("queries.parquet",)},
         outside=_base_model,
         wanted=lambda workbench: bool(workbench.config.synthesis.generators),

@@ -1,5 +1,6 @@
 """How the stages are called: from what the walk shares to the inputs of each room."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from dialekt.models.vectors import VectorsInputs
 
 HELD_OUT = (Split.DEV, Split.TEST)
+HEAD_TOKENS = 128
 
 
 def read_judgments(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
@@ -83,10 +85,26 @@ def make_queries(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         corpus=workbench.folder(StageName.CORPUS) / "documents.parquet",
         queries=split and split / "queries.parquet",
         encode=workbench.base_encoder.encode,
+        head=_head_of(workbench),
         seed=workbench.config.project.seed,
         answers=workbench.project.artefacts / records.ANSWERS_NAME,
     )
     return stage.run(workbench.config.synthesis, inputs, out, progress=progress)
+
+
+def _head_of(workbench: Workbench) -> Callable[[Sequence[str]], list[str]]:
+    """Return a function that cuts texts to the tokens that training reads of a document on every machine."""
+    encoder = workbench.base_encoder
+    limit = min(workbench.config.training.max_document_tokens or HEAD_TOKENS, encoder.contract.max_tokens)
+
+    def cut(texts: Sequence[str]) -> list[str]:
+        offsets = encoder.token_offsets(texts)
+        return [
+            text[: tokens[limit - 1][1]] if len(tokens) > limit else text
+            for text, tokens in zip(texts, offsets, strict=True)
+        ]
+
+    return cut
 
 
 def make_pairs(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:

@@ -1,7 +1,7 @@
 """What queries are made from: the corpus without copies, and the real queries by what they may be used for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,7 +18,7 @@ ASKED_PER_DOCUMENT = 3
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """Every distinct document, those that get queries, the train queries' texts, and dev and test texts by id."""
+    """Every distinct document, the heads of those that get queries, the train queries' texts, held-out texts by id."""
 
     documents: Sequence[Document]
     asked: Sequence[Document]
@@ -38,10 +38,21 @@ def read_material(config: SynthesisConfig, inputs: SynthesisInputs) -> Material:
     queries = read_records(inputs.queries, Query) if inputs.queries else []
     return Material(
         documents=documents,
-        asked=_drawn(documents, config.max_documents, inputs.seed),
+        asked=_heads(_drawn(documents, config.max_documents, inputs.seed), inputs),
         train=[query.text for query in queries if query.split is Split.TRAIN],
         held_out={query.id: query.text for query in queries if query.split is not Split.TRAIN},
     )
+
+
+def _heads(documents: Sequence[Document], inputs: SynthesisInputs) -> Sequence[Document]:
+    """Return the documents with the part of their text that training will read; the title comes first."""
+    if inputs.head is None:
+        return documents
+    heads = inputs.head([document.content for document in documents])
+    return [
+        replace(document, text=head[len(document.title) :].strip() if document.title else head)
+        for document, head in zip(documents, heads, strict=True)
+    ]
 
 
 def per_document(config: SynthesisConfig, generator: Generator, documents: int) -> int:

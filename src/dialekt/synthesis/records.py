@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dialekt.config import Generator, QueryKind
 from dialekt.types import Role
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 QUERIES_NAME = "queries.parquet"
 NEGATIVES_NAME = "negatives.parquet"
 REPORT_NAME = "report.json"
@@ -53,12 +53,14 @@ class SynthesisInputs:
 
     Only train queries are shown to an LLM or imitated; dev and test queries only bar made queries that repeat them.
     `encode` returns float32 (texts, dimension), L2-normalised; without it the round trip asks BM25 alone.
+    `head` cuts a text to what training will read of it: a query made from the rest would teach what cannot be seen.
     `answers` unset: in the artefact. A file outside it spares paying again when only a gate's setting changes.
     """
 
     corpus: Path
     queries: Path | None = None
     encode: EncodeFunction | None = None
+    head: Callable[[Sequence[str]], list[str]] | None = None
     seed: int = 13
     answers: Path | None = None
 
