@@ -73,6 +73,8 @@ def main() -> None:
     if arguments.part:
         print(json.dumps(measure(arguments.part, arguments.memory_limit)))
         return
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         size = make_log(Path(folder) / "log", arguments.rows, arguments.format)
         print(f"log: {arguments.rows:,} rows, {size / 2**20:,.0f} MiB of {arguments.format}")
