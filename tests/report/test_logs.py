@@ -32,7 +32,7 @@ def test_section_holds_the_facts(tmp_path: Path) -> None:
     assert section
     tables = {block.caption: block for block in section.blocks if isinstance(block, Table)}
     funnel = tables["What cleaning left of the log"]
-    assert [cell.text for cell in funnel.rows[0].cells[:4]] == ["Bots too fast", "100", "800", "40"]
+    assert [cell.text for cell in funnel.rows[0].cells[:4]] == ["Machines: too fast", "100", "800", "40"]
     assert funnel.rows[1].cells[0].detail == "switched off"
     evidence = facts.part("evidence")
     positives = {row.cells[0].text.lower(): row.cells[2].text for row in tables["Judgments drawn from clicks"].rows}

@@ -80,17 +80,20 @@ def frequency_curve(connection: duckdb.DuckDBPyConnection) -> tuple[FrequencyPoi
 
 
 def query_shares(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
-    """Return the share of all searches that the head (1% of the queries), the torso (next 10%) and the tail make."""
+    """Return the share of all searches that the head (1% of the queries), the torso (next 10%) and the tail make.
+
+    Nothing where there are too few queries to have a head.
+    """
     row = connection.execute(f"""
-        SELECT sum(searches) FILTER (place <= {HEAD_QUERIES}),
+        SELECT count(*), sum(searches) FILTER (place <= {HEAD_QUERIES}),
             sum(searches) FILTER (place > {HEAD_QUERIES} AND place <= {HEAD_QUERIES + TORSO_QUERIES}),
             sum(searches)
         FROM (SELECT searches, row_number() OVER (ORDER BY searches DESC, query_no) / count(*) OVER () AS place
             FROM queries)
     """).fetchone()
-    if not row or not row[2]:
+    if not row or row[0] * HEAD_QUERIES < 1:
         return {}
-    head, torso, total = float(row[0] or 0), float(row[1] or 0), float(row[2])
+    head, torso, total = (float(value or 0) for value in row[1:])
     return {"head": head / total, "torso": torso / total, "tail": 1 - (head + torso) / total}
 
 

@@ -2,6 +2,7 @@
 
 from math import log10
 
+from dialekt.logs.records import RULE_MEANINGS
 from dialekt.report import formats
 from dialekt.report.blocks import Block, Bullets, Cell, Column, Figure, Panel, Row, Section, Table
 from dialekt.report.charts.bars import bar_cell
@@ -72,7 +73,8 @@ def _funnel_table(logs: Facts) -> Table | None:
     for step in steps:
         left, before = step.number("searches_out") or 0, step.number("searches_in") or 0
         bar = bar_cell(left / most, title=f"{formats.percent(left / most, digits=1)} of all searches left")
-        name = formats.humanise(step.text("rule"))
+        rule = step.text("rule")
+        name = formats.humanise(RULE_MEANINGS.get(rule, rule))
         cells = (
             Cell(name, "switched off" if step.flag("switched_off") else ""),
             Cell(formats.count(before - left)),

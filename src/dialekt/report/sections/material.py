@@ -9,7 +9,11 @@ from dialekt.report.charts.bars import bar_cell
 from dialekt.report.facts import Facts
 
 NOTHING = Facts({})
-RETRIEVER_LABELS = {"bm25": "BM25", "dense": "Dense search with the base model", "given": "Given by the user"}
+RETRIEVER_LABELS = {
+    "bm25": "BM25",
+    "dense": "Dense search with the base model",
+    "given": "Given, or passed over in a log",
+}
 SOURCE_LABELS = {
     "qrels": "Judgments",
     "pairs": "Pairs given with their texts",
