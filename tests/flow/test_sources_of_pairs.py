@@ -60,7 +60,7 @@ def test_a_log_alone_trains_and_tests(small_beir: Path, tiny_model: Path, tmp_pa
 
 
 def test_documents_alone_train_and_test(small_beir: Path, tiny_model: Path, tmp_path: Path) -> None:
-    """With nothing but documents made queries train and test, and a warning says what that is worth."""
+    """With nothing but documents made queries train and test; nothing is recommended, nor may be promoted, on them."""
     home = project(tmp_path, small_beir, tiny_model, LOCAL)
     stages = [stage.stage for stage in plan(open_project(home))]
     assert StageName.JUDGMENTS not in stages
@@ -69,7 +69,13 @@ def test_documents_alone_train_and_test(small_beir: Path, tiny_model: Path, tmp_
     facts = records[StageName.PAIRS].facts
     assert facts["held_out"] == "made queries"
     assert any("no judgments and no logs" in text for text in facts["warnings"])
-    assert "held-out queries are made too" in (home / "report/report.md").read_text(encoding="utf-8")
+    page = (home / "report/report.md").read_text(encoding="utf-8")
+    assert "held-out queries are made too" in page
+    assert "Nothing is proven for people's queries" in page
+    registered = records[StageName.REGISTRY].facts
+    assert not registered["promotable"]
+    assert "made from documents" in registered["promotable_reason"]
+    assert records[StageName.EVALUATION].facts["recommendation"] == "base"
 
 
 def test_judgments_that_only_test_stay_whole(small_beir: Path, tiny_model: Path, tmp_path: Path) -> None:

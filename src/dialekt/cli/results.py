@@ -46,7 +46,8 @@ def show_table(screen: Screen, facts: "EvaluationFacts") -> None:
     from rich.markup import escape
 
     screen.results.print()
-    screen.results.print(f"{facts.queries:,} held-out queries, {facts.documents:,} documents, 95% intervals\n")
+    kind = "held-out queries made from documents" if facts.made_queries else "held-out queries"
+    screen.results.print(f"{facts.queries:,} {kind}, {facts.documents:,} documents, 95% intervals\n")
     screen.results.print(_systems_table(facts))
     dimensions = _dimensions_table(facts)
     if dimensions.row_count:
@@ -56,7 +57,8 @@ def show_table(screen: Screen, facts: "EvaluationFacts") -> None:
     if gain := facts.comparison("tuned", "base"):
         screen.results.print(comparison_sentence(gain))
     deploy = NAMES.get(facts.recommendation, facts.recommendation)
-    screen.results.print(f"Deploy [bold]{deploy}[/]: {escape(facts.recommendation_reason)}")
+    advice = "[yellow]Nothing is proven for people's queries[/]" if facts.made_queries else f"Deploy [bold]{deploy}[/]"
+    screen.results.print(f"{advice}: {escape(facts.recommendation_reason)}")
 
 
 def comparison_sentence(gain: "Comparison") -> str:
@@ -73,7 +75,7 @@ def comparison_sentence(gain: "Comparison") -> str:
 def next_command(facts: "EvaluationFacts", version: str) -> str:
     """Return what to type next."""
     gain = facts.comparison("tuned", "base")
-    if gain and gain.low > 0 and version:
+    if gain and gain.low > 0 and version and not facts.made_queries:
         return f"dialekt models promote {version}"
     if not version:
         return "dialekt run"

@@ -122,7 +122,8 @@ class EvaluationFacts:
     `similarity` has the keys "base_positives", "base_negatives", "tuned_positives", "tuned_negatives":
     cosines of test queries with their positives and with their best-ranked other documents. `separation`
     has "base" and "tuned": the probability that a positive's cosine exceeds such a negative's (ROC AUC).
-    `strongest_baseline` is the one of BM25, base and base hybrid that is best on the dev queries.
+    `strongest_baseline` is the one of BM25, base and base hybrid that is best on the dev queries. `made_queries` says
+    that the test queries were made from documents: then nothing here speaks of people's queries.
     """
 
     queries: int
@@ -142,6 +143,7 @@ class EvaluationFacts:
     confidence: float = 0.95
     resamples: int = 10_000
     dev_queries: int = 0
+    made_queries: bool = False
     metrics: tuple[str, ...] = METRICS
     warnings: tuple[str, ...] = ()
 

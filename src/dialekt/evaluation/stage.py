@@ -12,6 +12,7 @@ from dialekt.config import EvaluationConfig
 from dialekt.errors import InputError
 from dialekt.evaluation import leaks
 from dialekt.evaluation.comparison import (
+    Recommendation,
     Settings,
     compare_all,
     largest_changes,
@@ -39,8 +40,12 @@ from dialekt.store.atomic import disk_errors, write_atomic
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Progress, Qrel, Query, ReportProgress, Split, no_progress
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 _DEEPEST_CUTOFF = 100
+MADE_QUERIES_REASON = (
+    "the test queries were made from documents, so these scores say how well such queries find their documents, and "
+    "nothing about people's queries; judge some real queries, a few hundred if you can, and run again"
+)
 _BASELINES = ("bm25", "base", "hybrid_base")
 
 
@@ -49,7 +54,8 @@ class EvaluationInputs:
     """Folders of the artefacts. Without `tuned_vectors` only the baselines are measured.
 
     Without `pairs` and `negatives` the leak check has nothing to compare with the held-out side.
-    `matryoshka_dimensions` may contain the full dimension; it is measured once.
+    `matryoshka_dimensions` may contain the full dimension; it is measured once. `made_queries` says that the test
+    queries were made from documents.
     """
 
     corpus: Path
@@ -59,6 +65,7 @@ class EvaluationInputs:
     pairs: Path | None = None
     negatives: Path | None = None
     matryoshka_dimensions: tuple[int, ...] = ()
+    made_queries: bool = False
     seed: int = 13
     minimum_grade: float = 1.0
     near_duplicate_similarity: float = 0.9
@@ -188,7 +195,11 @@ def _facts(
     baseline = _strongest_baseline(measured)
     comparisons = compare_all(scores, strongest_baseline=baseline, settings=settings)
     effect = measured_effect(scores, settings)
-    advice = recommend(comparisons, results, effect=effect)
+    advice = (
+        Recommendation("base", MADE_QUERIES_REASON)
+        if inputs.made_queries
+        else recommend(comparisons, results, effect=effect)
+    )
     wins, losses = largest_changes([query.id for query in held.test], scores, most=config.wins_and_losses)
     return EvaluationFacts(
         queries=len(held.test),
@@ -211,6 +222,7 @@ def _facts(
         confidence=config.confidence,
         resamples=config.resamples,
         dev_queries=len(held.dev),
+        made_queries=inputs.made_queries,
         metrics=METRICS,
         warnings=tuple(_warnings(held, collection)),
     )

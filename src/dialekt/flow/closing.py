@@ -110,6 +110,7 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         minimum_detectable_effect=facts.minimum_detectable_effect,
         recommendation=facts.recommendation,
         recommendation_reason=facts.recommendation_reason,
+        made_queries=facts.made_queries,
     )
 
 

@@ -153,6 +153,7 @@ def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> ob
     """Vectors before and after, BM25 → runs, scores, intervals, comparisons and a recommendation."""
     from dialekt.evaluation import stage
     from dialekt.models.contract import read_contract
+    from dialekt.pairs.records import MADE_QUERIES
 
     inputs = stage.EvaluationInputs(
         corpus=workbench.folder(StageName.CORPUS),
@@ -162,6 +163,7 @@ def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> ob
         base_vectors=workbench.folder(StageName.BASE_VECTORS),
         tuned_vectors=workbench.folder(StageName.TUNED_VECTORS),
         matryoshka_dimensions=read_contract(workbench.tuned_model).matryoshka_dimensions,
+        made_queries=workbench.artefacts[StageName.PAIRS].manifest.facts["held_out"] == MADE_QUERIES,
         seed=workbench.config.project.seed,
         minimum_grade=workbench.config.pairs.minimum_grade,
         near_duplicate_similarity=workbench.config.split.near_duplicate_similarity,

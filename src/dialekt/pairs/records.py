@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from dialekt.types import Retriever
 
+MADE_QUERIES = "made queries"
+"""Where the test queries come from when there are neither judgments nor logs."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedQuery:

@@ -11,7 +11,7 @@ from dialekt.pairs.chunks import Chunks, read_chunks
 from dialekt.pairs.held_out import group_documents, held_out_documents
 from dialekt.pairs.intake import Divided, PairsInputs, read_divided, read_negatives, read_offers, read_weights
 from dialekt.pairs.mixing import Offer, admit, set_aside, weigh
-from dialekt.pairs.records import DocumentKeys, HeldOutDocument, KnownNegative
+from dialekt.pairs.records import MADE_QUERIES, DocumentKeys, HeldOutDocument, KnownNegative
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Pair, PairSource, Progress, Qrel, Query, ReportProgress, Split, no_progress
 
@@ -223,7 +223,7 @@ def _of_use(queries: Sequence[Query], divided: Divided, trained: set[str]) -> li
 
 def _origin_of_tests(inputs: PairsInputs) -> str:
     if inputs.split is None:
-        return "made queries"
+        return MADE_QUERIES
     return "logs" if inputs.logs_are_main else "judgments"
 
 

@@ -36,6 +36,8 @@ def gain_faults(evidence: Evidence, *, minimum_gain: float) -> list[str]:
     gain = evidence.gain
     if gain is None or not evidence.queries:
         return ["there is no evidence: the model was never compared with its base on held-out queries"]
+    if evidence.made_queries:
+        return ["the held-out queries were made from documents: the gain says nothing about people's queries"]
     if gain.low > minimum_gain:
         return []
     interval = f"{gain.confidence:.0%} interval {gain.low:+.3f} to {gain.high:+.3f}"

@@ -103,6 +103,7 @@ class Evidence:
     """What was measured on the held-out queries of one split, and which guards passed.
 
     `gain` is None when base and tuned were never compared; `parity` is None until the export was checked.
+    `made_queries` says that the held-out queries were made from documents.
     """
 
     split: str
@@ -114,6 +115,7 @@ class Evidence:
     minimum_detectable_effect: float | None = None
     recommendation: str = ""
     recommendation_reason: str = ""
+    made_queries: bool = False
     parity: Parity | None = None
 
     def value_of(self, system: str, metric: str = GAIN_METRIC) -> Interval | None:

@@ -15,6 +15,11 @@ def judge(evaluation: EvaluationFacts | None) -> Verdict:
     """Read the verdict off the evaluation; `None` means that it has not run."""
     if evaluation is None or not evaluation.systems:
         return Verdict("Nothing is proven yet: no evaluation has run", "", (), "No evidence", "neutral")
+    if evaluation.made_queries:
+        why = evaluation.recommendation_reason
+        return Verdict(
+            "Nothing is proven for people's queries", f"{why[:1].upper()}{why[1:]}.", (), "Not proven", "caution"
+        )
     challenger = _best_tuned(evaluation)
     if challenger is None:
         return _untuned(evaluation)
