@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from dialekt.models.vectors import VectorsInputs
 
 HELD_OUT = (Split.DEV, Split.TEST)
-HEAD_TOKENS = 128
 
 
 def read_judgments(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
@@ -94,8 +93,10 @@ def make_queries(workbench: Workbench, out: Path, *, progress: ReportProgress) -
 
 def _head_of(workbench: Workbench) -> Callable[[Sequence[str]], list[str]]:
     """Return a function that cuts texts to the tokens that training reads of a document on every machine."""
+    from dialekt.training.records import LEAST_DOCUMENT_TOKENS
+
     encoder = workbench.base_encoder
-    limit = min(workbench.config.training.max_document_tokens or HEAD_TOKENS, encoder.contract.max_tokens)
+    limit = min(workbench.config.training.max_document_tokens or LEAST_DOCUMENT_TOKENS, encoder.contract.max_tokens)
 
     def cut(texts: Sequence[str]) -> list[str]:
         offsets = encoder.token_offsets(texts)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import ClickModel, LogsConfig
+from dialekt.logs.database import count_of
 from dialekt.logs.records import EvidencePlan
 
 BUCKETS = (*range(1, 21), 25, 35, 50, 100)
@@ -45,7 +46,7 @@ def find_cuts(connection: duckdb.DuckDBPyConnection, plan: EvidencePlan) -> Cuts
     """Return the times that leave the wanted shares of the impressions in the future; None when none is wanted."""
     if not plan.shape.times_known or plan.dev_share + plan.test_share <= 0:
         return None
-    rows = _scalar(connection, "SELECT count(*) FROM impressions")
+    rows = count_of(connection, "SELECT count(*) FROM impressions")
     step = max(int(rows) // SAMPLE_ROWS, 1)
     shares = [1 - plan.dev_share - plan.test_share, 1 - plan.test_share]
     found = connection.execute(
@@ -143,8 +144,8 @@ def credit_reformulations(
         FROM ends JOIN trials USING (query_no, period)
     """)
     return (
-        int(_scalar(connection, "SELECT count(*) FROM chains")),
-        int(_scalar(connection, "SELECT count(document_no) FROM chains")),
+        count_of(connection, "SELECT count(*) FROM chains"),
+        count_of(connection, "SELECT count(document_no) FROM chains"),
     )
 
 
@@ -195,8 +196,3 @@ def _count_searches_as_trials(connection: duckdb.DuckDBPyConnection, cuts: Cuts 
         ) AS trials
         WHERE cells.query_no = trials.query_no AND cells.period = trials.period
     """)
-
-
-def _scalar(connection: duckdb.DuckDBPyConnection, query: str) -> float:
-    row = connection.execute(query).fetchone()
-    return float(row[0]) if row and row[0] is not None else 0.0

@@ -10,6 +10,7 @@ import numpy as np
 
 from dialekt.config import ClickModel, LogsConfig
 from dialekt.logs.collapse import BUCKETS, DISTANCES, LAST_BUCKET
+from dialekt.logs.database import count_of
 from dialekt.logs.estimation import Estimate
 from dialekt.logs.records import REPORT_NAME, ExaminationPoint, FrequencyPoint
 from dialekt.store.atomic import write_atomic
@@ -67,7 +68,7 @@ def examination_curve(connection: duckdb.DuckDBPyConnection, found: Estimate) ->
 
 def frequency_curve(connection: duckdb.DuckDBPyConnection) -> tuple[FrequencyPoint, ...]:
     """Return rank and searches of queries, most frequent first, at ranks even in their logarithm."""
-    count = _number(connection, "SELECT count(*) FROM queries")
+    count = count_of(connection, "SELECT count(*) FROM queries")
     if not count:
         return ()
     ranks = sorted({int(rank) for rank in np.geomspace(1, count, FREQUENCY_POINTS).round()})
@@ -118,8 +119,3 @@ def _rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, A
     cursor = connection.execute(query)
     names = [column[0] for column in cursor.description or ()]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def _number(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0

@@ -89,6 +89,13 @@ def _set_up(connection: duckdb.DuckDBPyConnection, folder: Path, memory_limit: s
     connection.execute("SET enable_progress_bar_print = false")
 
 
+def count_of(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """Return the one whole number that a query gives."""
+    row = connection.execute(sql).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
 def _memory_bytes() -> int:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 

@@ -7,6 +7,7 @@ import duckdb
 from dialekt.config import LogsConfig
 from dialekt.logs.collapse import collapse, credit_reformulations, find_cuts
 from dialekt.logs.curves import examination_curve, frequency_curve, query_shares, write_report
+from dialekt.logs.database import count_of
 from dialekt.logs.estimation import Estimate, estimate, judge_pairs
 from dialekt.logs.judging import decide, hold_out, write_judgments
 from dialekt.logs.records import EvidenceFacts, EvidencePlan
@@ -59,8 +60,8 @@ def _facts(
         perplexity={name: round(value, 5) for name, value in found.perplexity.items()},
         queries=_counts(connection, "SELECT split, count(DISTINCT query_id) FROM qrels WHERE grade > 0 GROUP BY 1"),
         positives=positives,
-        judged_non_matches=_count(connection, "SELECT count(*) FROM qrels WHERE grade = 0"),
-        weak_negatives=_count(connection, "SELECT count(*) FROM weak_negatives"),
+        judged_non_matches=count_of(connection, "SELECT count(*) FROM qrels WHERE grade = 0"),
+        weak_negatives=count_of(connection, "SELECT count(*) FROM weak_negatives"),
         grades=_counts(connection, "SELECT grade::INTEGER::VARCHAR, count(*) FROM qrels GROUP BY 1"),
         chains=chains,
         credited=credited,
@@ -79,8 +80,8 @@ def _dropped(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
         WHERE barred IS NULL AND judged.period {} assigned.period"""
     unassigned = "SELECT count(*) FROM judged ANTI JOIN assigned USING (query_no) WHERE barred IS NULL"
     return barred | {
-        "past_of_held_out_queries": _count(connection, other.format("<")),
-        "future_of_other_queries": _count(connection, other.format(">")) + _count(connection, unassigned),
+        "past_of_held_out_queries": count_of(connection, other.format("<")),
+        "future_of_other_queries": count_of(connection, other.format(">")) + count_of(connection, unassigned),
     }
 
 
@@ -102,8 +103,3 @@ def _warnings(plan: EvidencePlan, found: Estimate, positives: int) -> tuple[str,
 
 def _counts(connection: duckdb.DuckDBPyConnection, query: str) -> dict[str, int]:
     return {str(name): int(count) for name, count in sorted(connection.execute(query).fetchall())}
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0

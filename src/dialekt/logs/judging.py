@@ -6,6 +6,7 @@ import duckdb
 
 from dialekt.config import LogsConfig
 from dialekt.logs.collapse import Cuts, Period
+from dialekt.logs.database import count_of
 from dialekt.logs.estimation import Estimate
 from dialekt.logs.records import QRELS_NAME, QUERIES_NAME, WEAK_NEGATIVES_NAME, EvidencePlan
 
@@ -65,11 +66,11 @@ def hold_out(connection: duckdb.DuckDBPyConnection, plan: EvidencePlan, *, cuts:
     everyone = "SELECT DISTINCT query_no FROM judged WHERE barred IS NULL"
     connection.execute("CREATE OR REPLACE TABLE assigned (query_no BIGINT, period INTEGER)")
     if cuts is not None:
-        total = _count(connection, f"SELECT count(*) FROM ({everyone})")
+        total = count_of(connection, f"SELECT count(*) FROM ({everyone})")
         for period, share in ((Period.TEST, plan.test_share), (Period.DEV, plan.dev_share)):
             able = f"""{everyone} AND period = {int(period)} AND certainty >= {HELD_OUT_CERTAINTY}
                 AND query_no NOT IN (SELECT query_no FROM assigned)"""
-            chance = min(MOST_HELD_OUT, share * total / max(_count(connection, f"SELECT count(*) FROM ({able})"), 1))
+            chance = min(MOST_HELD_OUT, share * total / max(count_of(connection, f"SELECT count(*) FROM ({able})"), 1))
             connection.execute(
                 f"""INSERT INTO assigned SELECT query_no, {int(period)} FROM ({able}) JOIN queries USING (query_no)
                 WHERE (md5_number(normalised || ?) % 1000000)::DOUBLE / 1000000 < ?""",
@@ -138,8 +139,3 @@ def _cases(column: str) -> str:
 def _copy(connection: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
     target = str(path).replace("'", "''")
     connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
-
-
-def _count(connection: duckdb.DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import duckdb
 
 from dialekt.config import LogsConfig
-from dialekt.logs.database import run_step
+from dialekt.logs.database import count_of, run_step
 from dialekt.logs.rows import CLICKED, SHOWN
 from dialekt.types import ReportProgress, no_progress
 
@@ -160,7 +160,7 @@ def find_searches(
 ) -> Found:
     """Fill `searches`, `spellings`, `shown` and `documents` from `rows`, and drop `rows`."""
     gap = {"gap": gap_seconds}
-    if _count(connection, "SELECT count(*) FROM rows WHERE kind = 0 AND search_no IS NULL AND query IS NOT NULL"):
+    if count_of(connection, "SELECT count(*) FROM rows WHERE kind = 0 AND search_no IS NULL AND query IS NOT NULL"):
         run_step(connection, _DERIVE_SEARCHES, label="telling searches apart", parameters=gap, progress=progress)
         connection.execute("DELETE FROM rows WHERE search_no IS NULL AND query IS NOT NULL")
         connection.execute("INSERT INTO rows SELECT * FROM keyed; DROP TABLE keyed")
@@ -194,9 +194,9 @@ def _name_actions(connection: duckdb.DuckDBPyConnection, config: LogsConfig) -> 
 
 def _use_hits(connection: duckdb.DuckDBPyConnection, progress: ReportProgress) -> bool:
     shown = ", ".join(f"'{name}'" for name in SHOWN_NAMES)
-    if _count(connection, f"SELECT count(*) FROM rows WHERE kind = 0 AND action IN ({shown}) LIMIT 1"):
+    if count_of(connection, f"SELECT count(*) FROM rows WHERE kind = 0 AND action IN ({shown}) LIMIT 1"):
         return False
-    if not _count(connection, "SELECT count(*) FROM rows WHERE len(hits) > 0"):
+    if not count_of(connection, "SELECT count(*) FROM rows WHERE len(hits) > 0"):
         return False
     run_step(connection, _HITS, label="unfolding result lists", parameters={"shown": SHOWN}, progress=progress)
     return True
@@ -221,14 +221,8 @@ def _found(connection: duckdb.DuckDBPyConnection, unknown: Mapping[str, int], *,
         acted=int(acted),
         repeated=int(repeated),
         unknown_actions=unknown,
-        events_without_query=_count(connection, without_query),
-        events_without_document=_count(connection, without_document),
+        events_without_query=count_of(connection, without_query),
+        events_without_document=count_of(connection, without_document),
         hits_used=hits_used,
-        ranks_from_zero=bool(_count(connection, "SELECT count(*) FROM zero_based")),
+        ranks_from_zero=bool(count_of(connection, "SELECT count(*) FROM zero_based")),
     )
-
-
-def _count(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -8,7 +8,7 @@ import duckdb
 from dialekt.config import LogsConfig
 from dialekt.errors import InputError
 from dialekt.logs.cleaning import Cleaned, clean
-from dialekt.logs.database import literal, open_database, run_step
+from dialekt.logs.database import count_of, literal, open_database, run_step
 from dialekt.logs.evidence import extract
 from dialekt.logs.reading import Reading, read_logs
 from dialekt.logs.records import EvidenceFacts, EvidencePlan, IntakeFacts, LogsFacts, LogShape, LogsInputs
@@ -69,7 +69,7 @@ def run(config: LogsConfig, inputs: LogsInputs, out: Path, *, progress: ReportPr
 
 
 def _require_some(connection: duckdb.DuckDBPyConnection, message: str, *, path: str) -> None:
-    if not _number(connection, "SELECT coalesce(sum(shown), 0) FROM searches"):
+    if not count_of(connection, "SELECT coalesce(sum(shown), 0) FROM searches"):
         raise InputError(message, path=path, hint="see docs/logs.md for what a log must hold; are its columns named?")
 
 
@@ -118,10 +118,10 @@ def _facts(
         intake=intake,
         shape=shape,
         funnel=cleaned.funnel,
-        queries=_number(connection, "SELECT count(*) FROM queries"),
-        clients=_number(connection, "SELECT count(DISTINCT client_no) FROM searches"),
-        documents=_number(connection, "SELECT count(*) FROM documents"),
-        documents_unknown=_number(connection, unknown),
+        queries=count_of(connection, "SELECT count(*) FROM queries"),
+        clients=count_of(connection, "SELECT count(DISTINCT client_no) FROM searches"),
+        documents=count_of(connection, "SELECT count(*) FROM documents"),
+        documents_unknown=count_of(connection, unknown),
         masked_queries=cleaned.masked_queries,
         evidence=evidence,
         warnings=(*reading.warnings, *_warnings(intake), *evidence.warnings),
@@ -142,9 +142,3 @@ def _warnings(intake: IntakeFacts) -> tuple[str, ...]:
 
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{name} ({count:,})" for name, count in list(counts.items())[:5])
-
-
-def _number(connection: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = connection.execute(sql).fetchone()
-    assert row is not None
-    return int(row[0])

@@ -58,8 +58,14 @@ def run(config: PairsConfig, inputs: PairsInputs, out: Path, *, progress: Report
     dropped: Counter[str] = Counter()
     keys = read_records(inputs.corpus / "documents.parquet", DocumentKeys)
     divided = read_divided(inputs)
-    mixed = _mix(config, inputs, divided, keys, dropped)
-    held_out = _held_out(config, inputs, mixed, keys)
+    offers = [
+        offer
+        for offer in read_offers(inputs, keys, minimum_grade=config.minimum_grade)
+        if offer.source not in config.leave_out
+    ]
+    groups = group_documents(keys) if offers else {}
+    mixed = _mix(inputs, divided, offers, groups, dropped)
+    held_out = _held_out(config, inputs, mixed, groups)
     train = [query for query in mixed.queries if query.split is Split.TRAIN]
     positives = _train_positives(config, divided, dropped)
     offered = [offer for offer in mixed.offers if offer.query.split is Split.TRAIN]
@@ -120,14 +126,13 @@ def choose_positives(
 
 
 def _mix(
-    config: PairsConfig, inputs: PairsInputs, divided: Divided, keys: Sequence[DocumentKeys], dropped: Counter[str]
+    inputs: PairsInputs,
+    divided: Divided,
+    offers: Sequence[Offer],
+    groups: Mapping[str, str],
+    dropped: Counter[str],
 ) -> _Mixed:
     """Join what the other sources offer to the divided queries; without any, made queries are divided themselves."""
-    offers = [
-        offer
-        for offer in read_offers(inputs, keys, minimum_grade=config.minimum_grade)
-        if offer.source not in config.leave_out
-    ]
     if not offers:
         return _Mixed([*divided.queries], [*divided.qrels], [])
     present = {query.split for query in divided.queries}
@@ -135,7 +140,6 @@ def _mix(
     missing = {split: share for split, share in shares.items() if split not in present}
     made = [offer for offer in offers if offer.source is PairSource.SYNTHETIC]
     if missing and made:
-        groups = group_documents(keys)
         aside = set_aside(made, groups.__getitem__, missing, most=MOST_MADE_QUERIES_HELD_OUT, seed=inputs.seed)
         held_out = [offer for offer in aside if offer.query.split is not Split.TRAIN]
         of_held_out = {offer.query.id for offer in held_out}
@@ -150,7 +154,7 @@ def _mix(
     return _Mixed([*queries, *new.values()], [*qrels, *(offer.qrel for offer in admitted)], admitted)
 
 
-def _held_out(config: PairsConfig, inputs: PairsInputs, mixed: _Mixed, keys: Sequence[DocumentKeys]) -> set[str]:
+def _held_out(config: PairsConfig, inputs: PairsInputs, mixed: _Mixed, groups: Mapping[str, str]) -> set[str]:
     """Return the documents that only held-out queries ask for.
 
     A document that a log or a made query trains is not among them: that it is in the index is known to all.
@@ -158,7 +162,6 @@ def _held_out(config: PairsConfig, inputs: PairsInputs, mixed: _Mixed, keys: Seq
     if inputs.split is not None and not mixed.offers:
         held_out = read_records(inputs.split / "held_out_documents.parquet", HeldOutDocument)
         return {document.document_id for document in held_out}
-    groups = group_documents(keys)
     return set(
         held_out_documents(mixed.queries, mixed.qrels, minimum_grade=config.minimum_grade, document_groups=groups)
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dialekt.config import Precision, TrainingConfig
 from dialekt.errors import ConfigError
 from dialekt.training.examples import Examples
-from dialekt.training.records import Derived
+from dialekt.training.records import LEAST_DOCUMENT_TOKENS, Derived
 
 BYTES_PER_TOKEN_AND_LAYER = 40
 """Activations kept for the backward pass: about 40 numbers of a hidden width per token and layer (plain attention)."""
@@ -94,7 +94,7 @@ def derive_recipe(
             choices.number(
                 "max_document_tokens",
                 config.max_document_tokens,
-                *_length(examples.document_tokens.lengths, min(max_tokens, 256 if on_gpu else 128)),
+                *_length(examples.document_tokens.lengths, min(max_tokens, 256 if on_gpu else LEAST_DOCUMENT_TOKENS)),
             )
         ),
         mini_batch_tokens=int(

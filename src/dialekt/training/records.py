@@ -12,6 +12,9 @@ from dialekt.types import HardNegative, Role
 
 STAGE_VERSION = 3  # here and not in stage.py, so that skipping a finished training does not load torch
 
+LEAST_DOCUMENT_TOKENS = 128
+"""What training reads of a document where the user sets no limit, on the slowest device."""
+
 EncodeFunction = Callable[[Sequence[str], Role], NDArray[np.float32]]
 """Texts and their role → L2-normalised vectors of shape (texts, dimension)."""
 

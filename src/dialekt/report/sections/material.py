@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from dialekt.negatives.rules import MEANINGS
+from dialekt.pairs.records import MADE_QUERIES
 from dialekt.report import formats
 from dialekt.report.blocks import Block, Cell, Column, KeyValues, Row, Section, Table
 from dialekt.report.charts.bars import bar_cell
@@ -58,7 +59,7 @@ def funnel_section(facts: Mapping[str, Facts]) -> Section | None:
     if not blocks:
         return None
     lead = "From files and judgments to training examples. Held-out queries were set aside first."
-    if facts.get("pairs", NOTHING).text("held_out") == "made queries":
+    if facts.get("pairs", NOTHING).text("held_out") == MADE_QUERIES:
         lead = "From files to training examples. There were no judgments and no logs, so held-out queries are made too."
     return Section("data", "Data", lead, tuple(blocks))
 
