@@ -82,3 +82,112 @@ class GateError(DialektError):
 
 class LeakError(GateError):
     """Held-out queries or documents reached the training data."""
+
+
+class RequestError(DialektError):
+    """A request to the server cannot be answered. `error_type` and `failure` are TEI's words for body and metrics."""
+
+    status = 422
+    error_type = "Validation"
+    failure = "validation"
+    prefix = "Input validation error: "
+
+    def __init__(self, message: str, *, hint: str = "", param: str | None = None, failure: str = ""):
+        super().__init__(message, hint=hint)
+        self.param = param
+        self.failure = failure or type(self).failure
+
+
+class EmptyInputError(RequestError):
+    """A request holds an empty text, or none."""
+
+    status = 400
+    error_type = "Empty"
+
+
+class MalformedRequestError(RequestError):
+    """A body that is no JSON, or no body at all."""
+
+    status = 400
+    prefix = ""
+
+
+class TokenizerError(RequestError):
+    """A text or token id cannot be tokenised."""
+
+    error_type = "Tokenizer"
+    failure = "tokenization"
+    prefix = "Tokenization error: "
+
+
+class BackendError(RequestError):
+    """The model cannot do what was asked, or failed at it."""
+
+    status = 424
+    error_type = "Backend"
+    failure = "inference"
+    prefix = "Inference error: "
+
+
+class OverloadedError(RequestError):
+    """A limit was hit; `retry_after_seconds` says when there may be room."""
+
+    status = 429
+    error_type = "Overloaded"
+    failure = "overloaded"
+    prefix = "Model is overloaded: "
+
+    def __init__(self, message: str, *, retry_after_seconds: int, hint: str = ""):
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class DeadlineError(RequestError):
+    """A request waited longer than it was willing to."""
+
+    status = 504
+    error_type = "Timeout"
+    failure = "dropped"
+    prefix = ""
+
+
+class ClientGoneError(RequestError):
+    """The client closed the connection before its answer was there; nobody sees this."""
+
+    status = 499
+    error_type = "Dropped"
+    failure = "dropped"
+    prefix = ""
+
+
+class UnknownModelError(RequestError):
+    """A request names a model or version that is not served."""
+
+    status = 404
+    error_type = "NotFound"
+    prefix = ""
+
+
+class UnauthorizedError(RequestError):
+    """A request without one of the server's keys."""
+
+    status = 401
+    error_type = "Unauthorized"
+    prefix = ""
+
+
+class PayloadTooLargeError(RequestError):
+    """A body above the limit."""
+
+    status = 413
+    failure = "payload"
+    prefix = ""
+
+
+class UnavailableError(RequestError):
+    """The server is not ready: still loading, or about to end."""
+
+    status = 503
+    error_type = "Unhealthy"
+    failure = "unavailable"
+    prefix = ""

@@ -14,6 +14,7 @@ from dialekt.config.material import (
 from dialekt.config.model import Distillation, ModelConfig, Precision, TrainingConfig
 from dialekt.config.results import EvaluationConfig, RegistryConfig, ReportConfig
 from dialekt.config.section import Section
+from dialekt.config.serving import EngineName, LogStyle, ServingConfig
 from dialekt.config.synthesis import Generator, QueryKind, SynthesisConfig
 from dialekt.config.teacher import TRAINED_HERE, TeacherConfig, TeacherUse
 
@@ -27,11 +28,13 @@ __all__ = [
     "CorpusConfig",
     "CorpusFormat",
     "Distillation",
+    "EngineName",
     "EvaluationConfig",
     "Generator",
     "JudgmentsConfig",
     "JudgmentsFormat",
     "LogFormat",
+    "LogStyle",
     "LogsConfig",
     "ModelConfig",
     "NegativeSampling",
@@ -43,6 +46,7 @@ __all__ = [
     "RegistryConfig",
     "ReportConfig",
     "Section",
+    "ServingConfig",
     "SplitConfig",
     "SplitMethod",
     "SynthesisConfig",

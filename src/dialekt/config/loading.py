@@ -15,6 +15,7 @@ from dialekt.config.material import CorpusConfig, JudgmentsConfig, SplitConfig
 from dialekt.config.model import ModelConfig, TrainingConfig
 from dialekt.config.results import EvaluationConfig, RegistryConfig, ReportConfig
 from dialekt.config.section import Section
+from dialekt.config.serving import ServingConfig
 from dialekt.config.synthesis import SynthesisConfig
 from dialekt.config.teacher import TRAINED_HERE, TeacherConfig
 from dialekt.errors import ConfigError
@@ -48,6 +49,7 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     registry: RegistryConfig = RegistryConfig()
     report: ReportConfig = ReportConfig()
+    serving: ServingConfig = ServingConfig()
 
 
 def load_config(
@@ -158,6 +160,13 @@ def _anchor(config: Config, folder: Path) -> Config:
         update={
             "corpus": config.corpus.model_copy(update={"path": absolute(config.corpus.path)}),
             "judgments": config.judgments.model_copy(update={"path": absolute(config.judgments.path)}),
+            "serving": config.serving.model_copy(
+                update={
+                    "models": tuple(_anchor_served(name, folder) for name in config.serving.models),
+                    "api_keys_file": absolute(config.serving.api_keys_file),
+                    "cache": absolute(config.serving.cache),
+                }
+            ),
             "registry": config.registry.model_copy(update={"path": registry}),
             "logs": config.logs.model_copy(
                 update={"path": tuple(_anchor_log(name, folder) for name in config.logs.path)}
@@ -183,6 +192,12 @@ def _anchor_optional(name: str | None, folder: Path) -> str | None:
 
 def _anchor_teacher(name: str | None, folder: Path) -> str | None:
     return name if name == TRAINED_HERE else _anchor_optional(name, folder)
+
+
+def _anchor_served(name: str, folder: Path) -> str:
+    """Make the folder of NAME=FOLDER absolute; a Hub name stays one."""
+    label, equals, source = name.rpartition("=")
+    return label + equals + _anchor_model(source, folder)
 
 
 def _anchor_log(name: str, folder: Path) -> str:

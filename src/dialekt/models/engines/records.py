@@ -1,0 +1,101 @@
+"""What an engine takes and gives, and what was measured when one was chosen. Imports no engine."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.config import EngineName
+
+
+class ModelKind(StrEnum):
+    """What a model makes of its inputs."""
+
+    EMBEDDING = "embedding"
+    RERANKER = "reranker"
+    CLASSIFIER = "classifier"
+
+
+class TruncationDirection(StrEnum):
+    """Which end of a text that is too long goes away."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInput:
+    """A text, a pair of texts, or token ids, which stand for the text that they decode to."""
+
+    text: str = ""
+    pair: str | None = None
+    ids: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizeOptions:
+    """How inputs become tokens. Without `truncate` a row keeps all its tokens, however many."""
+
+    prompt: str = ""
+    truncate: bool = True
+    direction: TruncationDirection = TruncationDirection.RIGHT
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenRow:
+    """Token ids of one input with special tokens; `segments` (as many) only where a pair is told apart by them."""
+
+    ids: list[int]
+    segments: list[int] | None = None
+
+
+class Engine(Protocol):
+    """A loaded model that computes. Calls come from one thread at a time; rows keep their order.
+
+    `width` is the number of components of a vector or of labels; `batch_tokens` how many padded tokens a call should
+    hold. The caller sorts by length and cuts; an engine computes what it gets.
+    """
+
+    name: EngineName
+    precision: str
+    width: int
+    batch_tokens: int
+
+    def run(self, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
+        """Return (rows, width): vectors as pooled, not normalised; or logits."""
+
+    def token_vectors(self, rows: Sequence[TokenRow]) -> list[NDArray[np.float32]]:
+        """Return the last hidden state of every row, (its tokens, hidden size); embedding models only."""
+
+    def close(self) -> None:
+        """Give memory and threads back."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineTrial:
+    """What was measured of one engine. `refused` says why it may not be taken; empty: it may.
+
+    Speeds are texts per second, of short queries and of 128-token passages. `min_cosine` is against the model in
+    fp32; `quality_change` the mean NDCG@10 on dev minus that of the model in fp32, None where it was not measured.
+    """
+
+    engine: EngineName
+    precision: str
+    queries_per_second: float = 0.0
+    passages_per_second: float = 0.0
+    min_cosine: float | None = None
+    quality_change: float | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """The engine that was taken, and the trials behind it; `measured` is False where the user named the engine."""
+
+    engine: EngineName
+    measured: bool
+    from_cache: bool = False
+    trials: tuple[EngineTrial, ...] = field(default_factory=tuple)

@@ -1,0 +1,25 @@
+"""A model as the server holds it."""
+
+from dataclasses import dataclass
+
+from dialekt.models.contract import EncodingContract
+from dialekt.models.engines.records import Engine, EngineChoice, ModelKind
+from dialekt.models.engines.tokenizer import RequestTokenizer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Servable:
+    """A loaded model with all that a route must know of it. `contract` is None for a reranker or classifier.
+
+    `labels` are a scorer's, in the order of its logits. `content_id` is the hash of the model's files.
+    """
+
+    kind: ModelKind
+    engine: Engine
+    tokenizer: RequestTokenizer
+    contract: EncodingContract | None
+    labels: tuple[str, ...]
+    max_tokens: int
+    size_bytes: int
+    content_id: str
+    choice: EngineChoice
