@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from tokenizers import Tokenizer
 
-_CHARACTERS_PER_TOKEN = 100  # no text averages longer tokens; what lies beyond the limit need not be tokenised
+CHARACTERS_PER_TOKEN = 100  # no text averages longer tokens; what lies beyond the limit need not be tokenised
 _SLICE_CHARACTERS = 100_000
 _BATCH_CHARACTERS = 4_000_000
 
@@ -37,8 +37,8 @@ class BulkTokenizer:
 
     def token_ids(self, texts: Sequence[str], prompt: str) -> list[list[int]]:
         """Return the token ids of every text behind its prompt, cut to the limit, special ones included."""
-        limit = self._max_tokens * _CHARACTERS_PER_TOKEN
-        cut = [_encodable(prompt + text[:limit]) for text in texts]
+        limit = self._max_tokens * CHARACTERS_PER_TOKEN
+        cut = [encodable(prompt + text[:limit]) for text in texts]
         encodings = self._cut.encode_batch_fast(cut, add_special_tokens=self._special_tokens)
         return [encoding.ids for encoding in encodings]
 
@@ -47,14 +47,14 @@ class BulkTokenizer:
         pieces = [(row, start, end) for row, text in enumerate(texts) for start, end in _slices(text)]
         found: list[list[tuple[int, int]]] = [[] for _ in texts]
         for group in _groups(pieces):
-            slices = [_encodable(texts[row][start:end]) for row, start, end in group]
+            slices = [encodable(texts[row][start:end]) for row, start, end in group]
             encodings = self._whole.encode_batch(slices, add_special_tokens=False)
             for (row, start, _), encoding in zip(group, encodings, strict=True):
                 found[row].extend((first + start, last + start) for first, last in encoding.offsets)
         return found
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """Replace lone surrogates, which no tokenizer takes, by question marks of the same length."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
