@@ -17,6 +17,7 @@ from dialekt.errors import ModelError
 from dialekt.models.contract import EncodingContract
 from dialekt.models.loading import load_model
 from dialekt.models.machine import fastest_precision
+from dialekt.models.padding import PadStyle, pad_rows
 from dialekt.models.tokens import BulkTokenizer
 from dialekt.types import Progress, ReportProgress, Role, no_progress
 
@@ -132,7 +133,8 @@ class Encoder:
             flat = np.concatenate([np.asarray(ids, dtype=np.int64) for ids in token_ids])
             features = {"input_ids": torch.from_numpy(flat), "offsets": torch.from_numpy(lengths)}
         else:
-            features = _padded(token_ids, self.model.tokenizer)
+            arrays = pad_rows(token_ids, PadStyle.of(self.model.tokenizer))
+            features = {name: torch.from_numpy(values) for name, values in arrays.items()}
         return _to_device(features, self.model.device)
 
     def _forward(self, features: dict[str, Any]) -> NDArray[np.float32]:
@@ -187,21 +189,6 @@ def budget_batches(lengths: NDArray[np.int64], max_tokens: int) -> Iterator[NDAr
         size = min(max(1, max_tokens // longest), _MAX_BATCH_TEXTS)
         yield order[start : start + size]
         start += size
-
-
-def _padded(token_ids: list[list[int]], tokenizer: Any) -> dict[str, torch.Tensor]:
-    longest = max(1, *(len(ids) for ids in token_ids))
-    input_ids = np.full((len(token_ids), longest), tokenizer.pad_token_id or 0, dtype=np.int64)
-    mask = np.zeros_like(input_ids)
-    left = tokenizer.padding_side == "left"
-    for row, ids in enumerate(token_ids):
-        where = slice(longest - len(ids), longest) if left else slice(0, len(ids))
-        input_ids[row, where] = ids
-        mask[row, where] = 1
-    features = {"input_ids": torch.from_numpy(input_ids), "attention_mask": torch.from_numpy(mask)}
-    if "token_type_ids" in tokenizer.model_input_names:
-        features["token_type_ids"] = torch.zeros_like(features["input_ids"])
-    return features
 
 
 def _count_tokens(features: dict[str, Any]) -> int:

@@ -1,0 +1,113 @@
+"""The model's own modules in torch: every kind of model, every device."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Normalize, Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling, StaticEmbedding
+
+from dialekt.config import EngineName, Precision
+from dialekt.errors import BackendError, ModelError
+from dialekt.models.encoder import batch_tokens
+from dialekt.models.engines.records import TokenRow
+from dialekt.models.machine import fastest_precision
+from dialekt.models.padding import PadStyle, pad_rows, unpad
+
+_STATIC_BATCH_TOKENS = 65_536  # a static embedding is a look-up: what a call costs is the call
+
+
+class TorchEngine:
+    """An embedding model in torch, without its last normalisation."""
+
+    name = EngineName.TORCH
+
+    def __init__(self, model: SentenceTransformer, *, precision: Precision):
+        self.precision: str = precision.value
+        self.device = model.device
+        self.width = int(model.get_embedding_dimension() or 0)
+        self._static = isinstance(model[0], StaticEmbedding)
+        self._modules: list[Any] = [module for module in model if not isinstance(module, Normalize)]
+        self._style = PadStyle(0) if self._static else PadStyle.of(model.tokenizer)
+        self._mixed = precision is Precision.BF16 and model.dtype is torch.float32
+        self.batch_tokens = _STATIC_BATCH_TOKENS if self._static else batch_tokens(model.device.type)
+        self.size_bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
+
+    @classmethod
+    def of(cls, model: SentenceTransformer, *, precision: Precision | None) -> Self:
+        """Take over a loaded model; its weights are rounded to `precision`, the machine's fastest where unset.
+
+        A static embedding multiplies nothing, so rounding it would bring nothing. Raises `ModelError` for a model
+        that does not take token ids.
+        """
+        check_takes_ids(model)
+        fastest = Precision.FP32 if isinstance(model[0], StaticEmbedding) else fastest_precision(str(model.device))
+        precision = precision or fastest
+        if precision is Precision.BF16:
+            model.to(torch.bfloat16)
+        return cls(model.eval(), precision=precision)
+
+    def run(self, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
+        """Return pooled vectors (rows, width), not normalised."""
+        return self._numpy(self._forward(rows)["sentence_embedding"])
+
+    def token_vectors(self, rows: Sequence[TokenRow]) -> list[NDArray[np.float32]]:
+        """Return the last hidden states of every row's tokens; of a static embedding its tokens' vectors."""
+        if self._static:
+            weights = self._modules[0].embedding.weight.detach()
+            return [self._numpy(weights[torch.tensor(row.ids, device=self.device)]) for row in rows]
+        states = self._numpy(self._forward(rows)["token_embeddings"])
+        return unpad(states, [len(row.ids) for row in rows], self._style)
+
+    def close(self) -> None:
+        """Let go of the weights."""
+        self._modules.clear()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _forward(self, rows: Sequence[TokenRow]) -> dict[str, Any]:
+        features: dict[str, Any] = self._features(rows)
+        try:
+            with torch.inference_mode(), self._autocast():
+                for module in self._modules:
+                    features = module(features)
+        except RuntimeError as error:  # torch's word for "out of memory" and for a kernel that failed
+            first_line = str(error).strip().partition("\n")[0]
+            raise BackendError(f"the model failed: {first_line}") from error
+        return features
+
+    def _features(self, rows: Sequence[TokenRow]) -> dict[str, torch.Tensor]:
+        if self._static:
+            lengths = np.cumsum([0, *(len(row.ids) for row in rows[:-1])])
+            flat = np.concatenate([np.asarray(row.ids, dtype=np.int64) for row in rows])
+            arrays = {"input_ids": flat, "offsets": lengths}
+        else:
+            arrays = pad_rows([row.ids for row in rows], self._style, segments=[row.segments for row in rows])
+        return {name: torch.from_numpy(values).to(self.device) for name, values in arrays.items()}
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self._mixed else nullcontext()
+
+    @staticmethod
+    def _numpy(values: torch.Tensor) -> NDArray[np.float32]:
+        array: NDArray[np.float32] = values.float().cpu().numpy()
+        return array
+
+
+def check_takes_ids(model: SentenceTransformer) -> None:
+    """Raise `ModelError` for a model that cannot be served: one that prepares its inputs in a way of its own."""
+    first = model[0]
+    if not isinstance(first, Transformer | StaticEmbedding):
+        raise ModelError(
+            f"the model's first module is a {type(first).__name__}, which takes no token ids",
+            hint="serve a transformer or a static embedding",
+        )
+    if not all(module.include_prompt for module in model if isinstance(module, Pooling)):
+        raise ModelError(
+            "the model leaves the prompt out of its pooling, which the server cannot do",
+            hint="serve a model whose pooling has include_prompt = true",
+        )
