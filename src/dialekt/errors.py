@@ -184,6 +184,13 @@ class PayloadTooLargeError(RequestError):
     prefix = ""
 
 
+class MediaTypeError(RequestError):
+    """A body that does not say that it is JSON, or is compressed."""
+
+    status = 415
+    prefix = ""
+
+
 class UnavailableError(RequestError):
     """The server is not ready: still loading, or about to end."""
 

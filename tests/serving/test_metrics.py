@@ -43,7 +43,7 @@ def test_a_request_is_counted_once_and_its_inputs_each() -> None:
 def test_batches_queue_models_and_failures_are_shown_under_their_names() -> None:
     """The names of TEI where it has one; `dialekt_*` elsewhere."""
     metrics = Metrics()
-    metrics.batch_formed(inputs=8, tokens=256)
+    metrics.batch(inputs=8, tokens=256)
     metrics.queue_changed(5)
     metrics.request_failed("overloaded")
     metrics.models_changed(loaded=2, size_bytes=1000)
