@@ -51,6 +51,4 @@ class Permits:
         else:
             message = f"{self.in_flight} of {self.limit} inputs are in flight, the request has {inputs} more"
             hint = "retry later, or start the server with a higher --max-concurrent-requests"
-        return OverloadedError(
-            message, hint=hint, retry_after_seconds=min(max(1, wait), _LONGEST_RETRY_SECONDS)
-        )
+        return OverloadedError(message, hint=hint, retry_after_seconds=min(max(1, wait), _LONGEST_RETRY_SECONDS))

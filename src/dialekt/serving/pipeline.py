@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +17,12 @@ from dialekt.models.engines.records import ModelInput, TokenizeOptions
 from dialekt.models.engines.servable import Servable
 from dialekt.serving.batching import EngineQueue, Item
 from dialekt.serving.job import Job, resolve
+from dialekt.serving.journal import Journal
+from dialekt.serving.metrics import Metrics
 
 _TURN_SECONDS = 0.05  # a query that comes while the engine works waits about this long at most
 _SPEED_MEMORY = 0.2  # share of a new measurement in the engine's speed
 _MOST_INPUTS_PER_CALL = 4_096  # of the tokeniser
-
-
-class BatchObserver(Protocol):
-    """Hears of every batch, from the engine's thread."""
-
-    def batch(self, inputs: int, tokens: int) -> None:
-        """A batch of inputs with so many tokens, without padding, goes into the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,8 @@ class PipelineOptions:
 
     max_batch_tokens: int
     compute: threading.Lock
-    observer: BatchObserver
+    metrics: Metrics
+    journal: Journal
 
 
 class Pipeline:
@@ -46,6 +41,7 @@ class Pipeline:
     def __init__(self, servable: Servable, options: PipelineOptions, *, name: str):
         self.servable = servable
         self._options = options
+        self._name = name
         self._intake: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._queue = EngineQueue()
         self._tokens_per_second = 0.0
@@ -117,7 +113,7 @@ class Pipeline:
                 for job in jobs:
                     self._tokenise_together(options, [job])
                 return
-            jobs[0].fault = error if isinstance(error, RequestError) else _unexpected(error)
+            jobs[0].fault = self._explain(error)
             self._tell(jobs)
 
     def _lay_out(self, jobs: list[Job], inputs: Sequence[ModelInput], options: TokenizeOptions) -> None:
@@ -158,14 +154,15 @@ class Pipeline:
 
     def _run(self, items: list[Item]) -> None:
         tokens = sum(len(item.row.ids) for item in items)
-        self._options.observer.batch(len(items), tokens)
+        self._options.metrics.batch(len(items), len(items) * len(items[0].row.ids))
+        self._options.metrics.queue_changed(len(self._queue))
         with self._options.compute:
             start = time.monotonic()
             try:
                 results = self._results(items)
             except Exception as error:  # noqa: BLE001 - a failing engine fails these requests, not the server
                 results = None
-                fault = error if isinstance(error, RequestError) else _unexpected(error)
+                fault = self._explain(error)
             seconds = time.monotonic() - start
         if results is None:
             for item in items:
@@ -200,7 +197,9 @@ class Pipeline:
         if jobs and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(resolve, jobs)
 
-
-def _unexpected(error: Exception) -> BackendError:
-    """Return what a client hears of a failure of ours: its kind, never its words, which may hold texts."""
-    return BackendError(f"unexpected {type(error).__name__}", hint="this is a fault of the server; see its log")
+    def _explain(self, error: Exception) -> RequestError:
+        """Return what a client hears of a failure: of ours only the kind, never its words, which may hold texts."""
+        if isinstance(error, RequestError):
+            return error
+        self._options.journal.fault(error, where=self._name)
+        return BackendError(f"unexpected {type(error).__name__}", hint="this is a fault of the server; see its log")

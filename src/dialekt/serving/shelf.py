@@ -1,0 +1,152 @@
+"""The models in memory: loaded when asked for, shared by all requests, put away when memory is short."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from dialekt.config import EngineName
+from dialekt.errors import BackendError
+from dialekt.models.engines.servable import Servable
+from dialekt.serving.journal import Journal, JournalEvent
+from dialekt.serving.metrics import Metrics
+from dialekt.serving.pipeline import Pipeline, PipelineOptions
+from dialekt.serving.sources import Target
+
+GIB = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """How a target is loaded. Both functions block; `size_bytes` tells what `load` will need, before it does.
+
+    The second argument of `load` is the engine that its predecessor runs on, None for no predecessor.
+    """
+
+    load: Callable[[Target, EngineName | None], Servable]
+    size_bytes: Callable[[Target], int]
+
+
+@dataclass(slots=True, eq=False)
+class Slot:
+    """A loaded model, and how many requests hold it."""
+
+    target: Target
+    pipeline: Pipeline
+    leases: int = 0
+    last_used: float = field(default_factory=time.monotonic)
+
+    @property
+    def size_bytes(self) -> int:
+        """Estimated memory."""
+        return self.pipeline.servable.size_bytes
+
+
+class Shelf:
+    """Loads one model at a time; belongs to the event loop."""
+
+    def __init__(
+        self, loader: Loader, options: PipelineOptions, *, limit_bytes: int, metrics: Metrics, journal: Journal
+    ):
+        self._loader = loader
+        self._options = options
+        self._limit_bytes = limit_bytes
+        self._metrics = metrics
+        self._journal = journal
+        self._slots: dict[Target, Slot] = {}
+        self._loading: dict[Target, asyncio.Task[Slot]] = {}
+        self._one_at_a_time = asyncio.Lock()
+        self._released = asyncio.Event()
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dialekt-load")
+        self.pinned: set[Target] = set()
+
+    @property
+    def slots(self) -> Iterable[Slot]:
+        """What is in memory now."""
+        return self._slots.values()
+
+    def find(self, target: Target) -> Slot | None:
+        """Return a loaded model without waiting; None when it is not loaded."""
+        return self._slots.get(target)
+
+    async def get(self, target: Target, *, prefer: EngineName | None = None) -> Slot:
+        """Return a loaded model, loading it first if need be; all who wait for it share one load."""
+        if slot := self._slots.get(target):
+            return slot
+        task = self._loading.get(target)
+        if task is None:
+            task = asyncio.create_task(self._load(target, prefer))
+            self._loading[target] = task
+            task.add_done_callback(lambda _: self._loading.pop(target, None))
+        return await asyncio.shield(task)  # a client that goes away does not stop the load for others
+
+    def hold(self, slot: Slot) -> None:
+        """Keep a model in memory for a request."""
+        slot.leases += 1
+        slot.last_used = time.monotonic()
+
+    def release(self, slot: Slot) -> None:
+        """End a request's hold."""
+        slot.leases -= 1
+        if not slot.leases:
+            self._released.set()
+
+    async def close(self) -> None:
+        """End all pipelines, after what they have been given is computed."""
+        for task in list(self._loading.values()):
+            task.cancel()
+        for slot in list(self._slots.values()):
+            await self._put_away(slot)
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    async def _load(self, target: Target, prefer: EngineName | None) -> Slot:
+        async with self._one_at_a_time:
+            loop = asyncio.get_running_loop()
+            needed = await loop.run_in_executor(self._worker, self._loader.size_bytes, target)
+            await self._make_room(target, needed)
+            start = time.monotonic()
+            servable = await loop.run_in_executor(self._worker, self._loader.load, target, prefer)
+            slot = Slot(target, Pipeline(servable, self._options, name=target.reference))
+            self._slots[target] = slot
+        self._metrics.model_loaded()
+        self._count()
+        self._journal.note(
+            JournalEvent.LOAD,
+            model=target.reference,
+            engine=servable.engine.name.value,
+            precision=servable.engine.precision,
+            seconds=round(time.monotonic() - start, 2),
+        )
+        return slot
+
+    async def _make_room(self, target: Target, needed: int) -> None:
+        """Put idle models away, the least recently used first; wait for busy ones."""
+        while sum(slot.size_bytes for slot in self._slots.values()) + needed > self._limit_bytes:
+            movable = [slot for slot in self._slots.values() if slot.target not in self.pinned]
+            idle = [slot for slot in movable if not slot.leases]
+            if idle:
+                await self._put_away(min(idle, key=lambda slot: slot.last_used))
+                self._metrics.model_evicted()
+            elif movable:
+                self._released.clear()
+                await self._released.wait()
+            elif target in self.pinned:
+                return  # what must be served is served, and the memory's limit is the operator's to raise
+            else:
+                raise BackendError(
+                    f"the model {target.reference!r} needs {needed / GIB:.1f} GiB, and the limit of loaded models is "
+                    f"{self._limit_bytes / GIB:.1f} GiB",
+                    hint="start the server with a higher serving.memory_limit_gib",
+                )
+
+    async def _put_away(self, slot: Slot) -> None:
+        self._slots.pop(slot.target, None)
+        self._count()
+        await asyncio.get_running_loop().run_in_executor(None, slot.pipeline.close)
+        self._journal.note(JournalEvent.EVICT, model=slot.target.reference)
+
+    def _count(self) -> None:
+        self._metrics.models_changed(
+            loaded=len(self._slots), size_bytes=sum(slot.size_bytes for slot in self._slots.values())
+        )
