@@ -123,3 +123,24 @@ def compare(first: Sequence[Summary], second: Sequence[Summary]) -> tuple[Ratio,
         values = [[getattr(one.latency_ms, name, 0.0) for one in rounds] for rounds in (first, second)]
         found.append(ratio(name, values[0], values[1]))
     return tuple(one for one in found if one is not None)
+
+
+def join_fills(fills: Sequence[BatchFill | None]) -> BatchFill | None:
+    """Return the means over the batches of several rounds."""
+    known = [fill for fill in fills if fill is not None]
+    batches = sum(fill.batches for fill in known)
+    if batches == 0:
+        return None
+    tokens = [fill.tokens for fill in known if fill.tokens is not None]
+    shares = [fill.share for fill in known if fill.share is not None]
+    weights = [fill.batches / batches for fill in known]
+    return BatchFill(
+        batches,
+        _weighted([fill.texts for fill in known], weights),
+        _weighted(tokens, weights) if len(tokens) == len(known) else None,
+        _weighted(shares, weights) if len(shares) == len(known) else None,
+    )
+
+
+def _weighted(values: Sequence[float], weights: Sequence[float]) -> float:
+    return math.fsum(value * weight for value, weight in zip(values, weights, strict=True))
