@@ -1,11 +1,11 @@
 """`dialekt models`: registered versions, and which of them is the champion."""
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dialekt.cli.export import export_model
 from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
 from dialekt.cli.screen import open_screen
 
@@ -117,34 +117,7 @@ def roll_back(
     screen.finish(_plain(done))
 
 
-@app.command("export")
-def export_model(
-    version: VersionArgument,
-    out: Annotated[Path, typer.Argument(help="The new folder for the model.")],
-    project: ProjectOption = None,
-    settings: SetOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-) -> None:
-    """Copy a version's model to a folder that sentence-transformers, TEI and vLLM load."""
-    from dialekt.errors import UsageError
-    from dialekt.registry.versions import copy_model, load_version
-    from dialekt.store.atomic import PARTIAL_SUFFIX, disk_errors, publish_folder
-
-    screen = open_screen("models.export", as_json=as_json, quiet=quiet)
-    found = load_version(_open(project, settings).config.registry.path, version)
-    target = out.expanduser().resolve()
-    if target.exists():
-        raise UsageError("is there already", path=out, hint="name a new folder")
-    partial = target.with_name(target.name + PARTIAL_SUFFIX)
-    with disk_errors(target):
-        try:
-            copy_model(found.model, partial)
-            publish_folder(partial, target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    screen.results.print(f"{found.name} → {target}", markup=False, soft_wrap=True)
-    screen.finish({"version": found.name, "content_id": found.content_id, "folder": str(target)})
+app.command("export")(export_model)
 
 
 def _open(folder: Path | None, overrides: list[str] | None) -> "Project":

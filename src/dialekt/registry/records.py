@@ -172,3 +172,11 @@ class Promotion:
     reason: str = ""
     overridden: tuple[str, ...] = ()
     comparison: ChampionComparison | None = None
+
+
+class Runtime(StrEnum):
+    """What else runs a model that was exported."""
+
+    TEI = "tei"
+    VLLM = "vllm"
+    ONNX = "onnx"
