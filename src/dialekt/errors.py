@@ -168,6 +168,14 @@ class UnknownModelError(RequestError):
     prefix = ""
 
 
+class NoRouteError(RequestError):
+    """A request for a path or method that the server has not got."""
+
+    status = 404
+    error_type = "NotFound"
+    prefix = ""
+
+
 class UnauthorizedError(RequestError):
     """A request without one of the server's keys."""
 

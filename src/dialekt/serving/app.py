@@ -10,11 +10,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dialekt.errors import NoRouteError
 from dialekt.serving.access import Keys
-from dialekt.serving.answers import to_json
+from dialekt.serving.answers import refusal
 from dialekt.serving.endpoint import Endpoint, Handler
-from dialekt.serving.operations import OPERATIONS
-from dialekt.serving.routes_openai import embeddings, model, models
+from dialekt.serving.journal import Journal, RequestLine, request_id
+from dialekt.serving.operations import OPERATIONS, ErrorShape
+from dialekt.serving.routes_openai import create_embeddings, list_models, show_model
 from dialekt.serving.routes_operation import health, info, metrics, ready, root
 from dialekt.serving.routes_pages import Pages
 from dialekt.serving.routes_scores import predict, rerank
@@ -33,10 +35,10 @@ HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("POST", "/decode"): decode,
     ("POST", "/"): root,
     ("POST", "/invocations"): root,
-    ("POST", "/v1/embeddings"): embeddings,
-    ("POST", "/embeddings"): embeddings,
-    ("GET", "/v1/models"): models,
-    ("GET", "/v1/models/{model}"): model,
+    ("POST", "/v1/embeddings"): create_embeddings,
+    ("POST", "/embeddings"): create_embeddings,
+    ("GET", "/v1/models"): list_models,
+    ("GET", "/v1/models/{model}"): show_model,
     ("GET", "/info"): info,
     ("GET", "/health"): health,
     ("GET", "/ping"): health,
@@ -80,21 +82,25 @@ def create_app(service: Service, *, keys: Keys) -> ASGIApp:
         )
         for operation in OPERATIONS
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _no_route})
+    app = Starlette(routes=routes, exception_handlers={HTTPException: NoRoute(service.journal)})
     app.router.redirect_slashes = False
     return CrossOrigin(app, origins=service.config.cors_allow_origins)
 
 
-async def _no_route(request: Request, error: Exception) -> Response:
-    """Tell of a path or method that no route has, in TEI's and OpenAI's words at once."""
-    assert isinstance(error, HTTPException)
-    if error.status_code == 405:
-        text, allowed = "the route has another method", error.headers
-    else:
-        text, allowed = "there is no such route; GET /docs shows all", None
-    if request.url.path.startswith("/v1/"):
-        fault = {"message": text, "type": "invalid_request_error", "param": None, "code": None}
-        body = {"error": fault, "message": text, "code": error.status_code, "type": "NotFound"}
-    else:
-        body = {"error": text, "error_type": "NotFound"}
-    return Response(to_json(body), error.status_code, media_type="application/json", headers=dict(allowed or {}))
+class NoRoute:
+    """Answers a path or method that no route has, in the words of TEI, or of both protocols under /v1."""
+
+    def __init__(self, journal: Journal):
+        self._journal = journal
+
+    async def __call__(self, request: Request, error: Exception) -> Response:
+        """Answer and log a request."""
+        assert isinstance(error, HTTPException)
+        is_known = error.status_code == 405
+        found = NoRouteError("the route has another method" if is_known else "there is no such route; see GET /docs")
+        found.status = error.status_code
+        path = request.url.path
+        answer = refusal(found, ErrorShape.OPENAI if path.startswith("/v1/") else ErrorShape.TEI)
+        line = RequestLine(request.method, path, answer.status, 0.0, request_id(None), error_type=answer.error_type)
+        self._journal.request(line)
+        return Response(answer.body, answer.status, media_type="application/json", headers=dict(error.headers or {}))

@@ -7,19 +7,17 @@ model's encoding contract; `prompt_name` one of its prompts.
 from dialekt.config import ServingConfig
 from dialekt.errors import RequestError
 from dialekt.models.contract import EncodingContract
-from dialekt.serving.service import Lease
 from dialekt.serving.wire_tei import InputType
 from dialekt.types import Role
 
 
 def choose_prompt(
-    lease: Lease, config: ServingConfig, *, name: str | None = None, input_type: InputType | None = None
+    config: ServingConfig, contract: EncodingContract | None, *, name: str | None, input_type: InputType | None
 ) -> str:
     """Return what goes before every input. Raises `RequestError` for a prompt that the model has not got.
 
     `name` beats `input_type`, which beats the server's default.
     """
-    contract = lease.model.contract
     if name is not None:
         return _named(contract, name, param="prompt_name")
     if input_type is not None:
