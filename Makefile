@@ -20,7 +20,7 @@ $(VENV)/.stamp-runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 # What development adds: tests, linters, types, documentation.
 $(VENV)/.stamp-dev: $(VENV)/.stamp-runtime
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,files,llm]" --group dev --group docs
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,files,llm,openvino,serve]" --group dev --group docs
 	@touch $@
 
 $(VENV)/bin/python:
@@ -50,7 +50,7 @@ docs: setup
 constraints:
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	build/constraints/bin/python -m pip install --quiet --editable ".[demo,files,llm]" --group dev --group docs --group bench
+	build/constraints/bin/python -m pip install --quiet --editable ".[demo,files,llm,openvino,serve]" --group dev --group docs --group bench
 	build/constraints/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf build/constraints
 
