@@ -1,20 +1,34 @@
 """A model folder → what the server holds: engine, tokenizer, contract."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 
 from dialekt.config import EngineName, ModelConfig, Precision
+from dialekt.errors import DialektError, ModelError
 from dialekt.models.base import describe_model, fetch_model
 from dialekt.models.contract import EncodingContract
-from dialekt.models.engines.choice import CalibrationMaterial
+from dialekt.models.engines.cache import open_cache
+from dialekt.models.engines.choice import (
+    INT8_ENGINES,
+    CalibrationMaterial,
+    SizedEngine,
+    choose_engine,
+    judge,
+    try_engine,
+)
 from dialekt.models.engines.records import EngineChoice, ModelKind
 from dialekt.models.engines.servable import Servable
 from dialekt.models.engines.tokenizer import RequestTokenizer
-from dialekt.models.engines.torch_engine import TorchEngine
+from dialekt.models.engines.torch_engine import check_takes_ids
+from dialekt.models.engines.workshop import Workshop
 from dialekt.models.loading import load_model
+from dialekt.store.hashing import hash_json
 from dialekt.types import ReportProgress, no_progress
+
+_TOKENIZER_BYTES = 12_000_000  # two copies of MiniLM's; XLM-R's take five times as much
 
 
 def load_servable(
@@ -35,20 +49,81 @@ def load_servable(
     `MissingExtraError`.
     """
     folder = fetch_model(name, trust_remote_code=model.trust_remote_code)
+    content_id = describe_model(str(folder), trust_remote_code=model.trust_remote_code)
     transformer, contract = load_model(name, model)
-    tokenizer = _request_tokenizer(transformer, contract)
-    torch_engine = TorchEngine.of(transformer, precision=dtype)
+    check_takes_ids(transformer)
+    workshop = Workshop(
+        name=name,
+        config=model,
+        model=transformer,
+        contract=contract,
+        tokenizer=_request_tokenizer(transformer, contract),
+        dtype=dtype,
+        cache=open_cache(cache, hash_json([content_id, asdict(contract)])),
+        material=material,
+    )
+    chosen, choice = _choose(workshop, engine, prefer=prefer, progress=progress)
     return Servable(
         kind=ModelKind.EMBEDDING,
-        engine=torch_engine,
-        tokenizer=tokenizer,
+        engine=chosen,
+        tokenizer=workshop.tokenizer,
         contract=contract,
         labels=(),
         max_tokens=contract.max_tokens,
-        size_bytes=torch_engine.size_bytes,
-        content_id=describe_model(str(folder), trust_remote_code=model.trust_remote_code),
-        choice=EngineChoice(EngineName.TORCH, measured=False),
+        size_bytes=chosen.size_bytes + _TOKENIZER_BYTES,
+        content_id=content_id,
+        choice=choice,
     )
+
+
+def _choose(
+    workshop: Workshop, name: EngineName, *, prefer: EngineName | None, progress: ReportProgress
+) -> tuple[SizedEngine, EngineChoice]:
+    if name is not EngineName.AUTO:
+        return _named(workshop, name)
+    names = workshop.candidates()
+    if names == (EngineName.TORCH,):
+        return _named(workshop, EngineName.TORCH)
+    key = workshop.choice_key()
+    known = workshop.cache.read_choice(key)
+    if known is not None and (engine := _built(workshop, known.engine)) is not None:
+        return engine, known
+    if prefer is not None and (tried := _preferred(workshop, prefer)) is not None:
+        return tried
+    engine, choice = choose_engine(names, workshop.trials(), progress=progress)
+    workshop.cache.write_choice(key, choice)
+    return engine, choice
+
+
+def _named(workshop: Workshop, name: EngineName) -> tuple[SizedEngine, EngineChoice]:
+    """Return the engine that the user named. Rounding to int8 is the user's wish, any other deviation is a fault."""
+    engine = workshop.engine(name)
+    if name is EngineName.TORCH:
+        return engine, EngineChoice(name, measured=False)
+    trial = judge(engine, workshop.trials())
+    if trial.refused and name not in INT8_ENGINES:
+        engine.close()
+        raise ModelError(f"the engine {name} may not serve the model: {trial.refused}", hint="use the engine torch")
+    return engine, EngineChoice(name, measured=False, trials=(trial,))
+
+
+def _preferred(workshop: Workshop, name: EngineName) -> tuple[SizedEngine, EngineChoice] | None:
+    """Return the engine that is preferred if its vectors are good enough."""
+    tried = try_engine(name, workshop.trials())
+    if tried.engine is None:
+        return None
+    if tried.trial.refused:
+        tried.engine.close()
+        return None
+    return tried.engine, EngineChoice(name, measured=False, trials=(tried.trial,))
+
+
+def _built(workshop: Workshop, name: EngineName) -> SizedEngine | None:
+    """Return the engine of an earlier choice, None where it can no longer be built."""
+    try:
+        return workshop.engine(name)
+    except DialektError:
+        return None
 
 
 def _request_tokenizer(model: SentenceTransformer, contract: EncodingContract) -> RequestTokenizer:
