@@ -54,7 +54,7 @@ def serving(sources: Sequence[Source], cache: Path, *, keys: Keys | None = None,
     journal = Journal(log, LogStyle.JSON)
     service = make_service(config, sources, journal=journal)
     listener = Listener(config.hostname, config.port)
-    server = Server(create_app(service, keys=keys or Keys()), service, journal, ServerOptions(drain_seconds=1.0))
+    server = Server(create_app(service, keys=keys or Keys()), service, journal, ServerOptions(drain_seconds=0.05))
     thread = threading.Thread(target=server.listen, args=(listener,))
     thread.start()
     try:

@@ -19,7 +19,7 @@ class EncodingFormat(StrEnum):
 
     - `float`: its components. `base64`: the bytes of its float32 components, little-endian.
     - `int8`: round(127 × component) of the vector of length 1; the dot product of two, divided by 127², is their
-      cosine to about 0.002. `uint8`: the same plus 128.
+      cosine to about 0.003. `uint8`: the same plus 128.
     - `ubinary`: one bit per component, 1 where it is positive, eight to a byte, the first one highest; what is
       missing in the last byte is 0. `binary`: the same minus 128, as Cohere and sentence-transformers write it.
     """
