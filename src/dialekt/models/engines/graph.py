@@ -1,9 +1,11 @@
 """A sentence-transformers model → one ONNX graph from token ids to pooled vectors, checked against torch."""
 
+import inspect
 import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +66,10 @@ def export_graph(model: SentenceTransformer, path: Path) -> None:
     """
     if reason := refusal(model):
         raise ModelError(reason, hint="use the engine torch")
-    style = PadStyle.of(model.tokenizer)
     pipeline = _Pipeline(model).eval()
+    style = PadStyle.of(model.tokenizer)
+    if "token_type_ids" not in inspect.signature(pipeline.transformer.forward).parameters:
+        style = replace(style, segments=False)
     example = _probe((9, 7), style, model)
     names = list(example)
     axes = {0: torch.export.Dim("rows"), 1: torch.export.Dim("tokens")}

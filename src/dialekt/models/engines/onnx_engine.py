@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ class OnnxEngine:
         self.precision = precision
         self.size_bytes = int(graph.stat().st_size * _MEMORY_PER_BYTE)
         self.batch_tokens = _BATCH_TOKENS_PER_THREAD * threads
-        self._style = style
         self._session: Any = open_session(graph, threads=threads)
+        self._style = style_of_graph(style, [item.name for item in self._session.get_inputs()])
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         self.width = int(outputs[SENTENCE_OUTPUT][1])
 
@@ -52,6 +53,11 @@ class OnnxEngine:
         except _faults() as error:
             raise BackendError(f"onnxruntime failed: {str(error).strip().partition(chr(10))[0]}") from error
         return values
+
+
+def style_of_graph(style: PadStyle, inputs: Sequence[str]) -> PadStyle:
+    """Return a tokenizer's style with segments only where the graph takes them."""
+    return replace(style, segments=style.segments and "token_type_ids" in inputs)
 
 
 def open_session(graph: Path, *, threads: int) -> Any:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import EngineName, Precision
-from dialekt.errors import BackendError, MissingExtraError
-from dialekt.models.engines.onnx_engine import SENTENCE_OUTPUT, TOKEN_OUTPUT, cpu_count
+from dialekt.errors import BackendError, MissingExtraError, ModelError
+from dialekt.models.engines.onnx_engine import SENTENCE_OUTPUT, TOKEN_OUTPUT, cpu_count, style_of_graph
 from dialekt.models.engines.records import TokenRow
 from dialekt.models.padding import PadStyle, pad_rows, unpad
 
@@ -30,7 +30,6 @@ class OpenVinoEngine:
         self.batch_tokens = _BATCH_TOKENS_PER_THREAD * cpu_count()
         self.size_bytes = int((graph.stat().st_size + _weights_bytes(graph)) * _MEMORY_PER_BYTE)
         self._graph = graph
-        self._style = style
         self._settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if hint is Precision.BF16 else "f32",
             "PERFORMANCE_HINT": "LATENCY",
@@ -38,6 +37,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(cpu_count()),
         }
         self._request = self._compile(SENTENCE_OUTPUT)
+        self._style = style_of_graph(style, [item.any_name for item in self._request.model_inputs])
         self.width = int(self._request.model_outputs[0].partial_shape[1].get_length())
 
     def run(self, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
@@ -63,9 +63,13 @@ class OpenVinoEngine:
     def _compile(self, output: str) -> Any:
         """Compile the part of the graph that one output needs: copying the other out would cost time."""
         openvino = import_openvino()
-        model = self._core.read_model(str(self._graph))
-        part = openvino.Model([model.output(output)], model.get_parameters(), output)
-        return self._core.compile_model(part, "CPU", self._settings).create_infer_request()
+        try:
+            model = self._core.read_model(str(self._graph))
+            part = openvino.Model([model.output(output)], model.get_parameters(), output)
+            return self._core.compile_model(part, "CPU", self._settings).create_infer_request()
+        except RuntimeError as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise ModelError(f"OpenVINO cannot load the graph: {reason}", path=self._graph) from error
 
     def _compute(self, request: Any, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
         feeds = pad_rows([row.ids for row in rows], self._style, segments=[row.segments for row in rows])

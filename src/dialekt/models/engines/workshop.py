@@ -1,6 +1,7 @@
 """The engines of one embedding model: built when asked for, from graphs in the cache."""
 
 import copy
+import functools
 import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,11 +16,11 @@ from dialekt.models.contract import EncodingContract
 from dialekt.models.engines.building import ONNX_FILE, OPENVINO_FILE, BuildOrder, build_apart
 from dialekt.models.engines.bulk import run_rows
 from dialekt.models.engines.cache import EngineCache, library_versions, machine_key
-from dialekt.models.engines.choice import CalibrationMaterial, SizedEngine, Trials
+from dialekt.models.engines.choice import CalibrationMaterial, QualityGate, SizedEngine, Trials
 from dialekt.models.engines.graph import refusal
 from dialekt.models.engines.onnx_engine import OnnxEngine
 from dialekt.models.engines.openvino_engine import OpenVinoEngine
-from dialekt.models.engines.records import ModelInput, TokenizeOptions, TokenRow
+from dialekt.models.engines.records import Engine, ModelInput, TokenizeOptions, TokenRow
 from dialekt.models.engines.tokenizer import RequestTokenizer
 from dialekt.models.engines.torch_engine import TorchEngine
 from dialekt.models.machine import fastest_precision
@@ -75,14 +76,21 @@ class Workshop:
         """Return what engines are compared on: the domain's texts, or neutral ones."""
         rows = self._rows(_COMPARED_TEXTS)
         reference = TorchEngine(self.model, precision=Precision.FP32)
-        gate = self.material.gate if self.material else None
         return Trials(
             build=self.engine,
             rows=rows,
             reference=run_rows(reference, rows),
-            gate=gate(reference, self.tokenizer, self.contract) if gate else None,
+            gate=self._gate(reference),
             max_tokens=self.contract.max_tokens,
         )
+
+    def _gate(self, reference: Engine) -> QualityGate | None:
+        """Return the gate, which scores the model in fp32 when it is first asked: only int8 asks."""
+        factory = self.material.gate if self.material else None
+        if factory is None:
+            return None
+        made = functools.cache(lambda: factory(reference, self.tokenizer, self.contract))
+        return lambda engine: made()(engine)
 
     def choice_key(self) -> str:
         """Return the hash of what a choice depends on beside the model."""
