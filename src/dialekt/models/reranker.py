@@ -34,7 +34,7 @@ class Reranker:
         self.model = model
         self.max_tokens = max_tokens
         self.precision = precision
-        self.tokenizer = PairTokenizer.of(model.tokenizer, max_tokens) if _joins_texts(model) else None
+        self.tokenizer = PairTokenizer.of(model.tokenizer, max_tokens) if joins_texts(model) else None
 
     @classmethod
     def load(
@@ -51,7 +51,7 @@ class Reranker:
         `max_tokens` is the longest query and document together, less where the model reads less. Raises `ModelError`.
         """
         folder = fetch_model(name, trust_remote_code=trust_remote_code)
-        model = _load(folder, device=device, trust_remote_code=trust_remote_code)
+        model = load_cross_encoder(folder, device=device, trust_remote_code=trust_remote_code)
         if model.num_labels != 1:
             raise ModelError(
                 f"{name!r} has {model.num_labels} outputs, expected one score per pair",
@@ -60,7 +60,7 @@ class Reranker:
         precision = precision or fastest_precision(str(model.device))
         if precision is Precision.BF16:
             model.to(torch.bfloat16)
-            model.set_keep_in_fp32_modules(_heads(model))
+            model.set_keep_in_fp32_modules(score_heads(model))
         return cls(model.eval(), max_tokens=_limit(model, max_tokens), precision=precision)
 
     @classmethod
@@ -80,7 +80,7 @@ class Reranker:
             )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = _load(first.folder, device=device, trust_remote_code=trust_remote_code, outputs=1)
+            model = load_cross_encoder(first.folder, device=device, trust_remote_code=trust_remote_code, outputs=1)
         return cls(model, max_tokens=_limit(model, max_tokens), precision=fastest_precision(str(model.device)))
 
     def score(
@@ -173,7 +173,10 @@ class Reranker:
             progress(Progress(_LABEL, min(start + _LIBRARY_PAIRS, len(order)), len(order)))
 
 
-def _load(folder: Path, *, device: str | None, trust_remote_code: bool, outputs: int | None = None) -> CrossEncoder:
+def load_cross_encoder(
+    folder: Path, *, device: str | None, trust_remote_code: bool, outputs: int | None = None
+) -> CrossEncoder:
+    """Load a cross-encoder in fp32; with a fresh head where `outputs` are wanted. Raises `ModelError`."""
     try:
         with quiet(), quiet_libraries():
             return CrossEncoder(
@@ -193,17 +196,18 @@ def _load(folder: Path, *, device: str | None, trust_remote_code: bool, outputs:
         ) from error
 
 
-def _joins_texts(model: CrossEncoder) -> bool:
-    """Whether query and document go into one row without a prompt, and the first module's output is the score."""
+def joins_texts(model: CrossEncoder) -> bool:
+    """Return whether two texts go into one row without a prompt, and the first module's output is the score."""
     prompt = model.prompts.get(model.default_prompt_name or "", "") if model.prompts else ""
     first = model[0]
     plain = len(model) == 1 and isinstance(first, Transformer)
     return plain and not prompt and first.transformer_task == "sequence-classification"
 
 
-def _heads(model: CrossEncoder) -> list[str]:
-    """Return the names of the layers that make the score: in bf16 a score of 8 would be a multiple of 0.06."""
-    return [name for name, module in model.named_modules() if type(module) is nn.Linear and module.out_features == 1]
+def score_heads(model: CrossEncoder) -> list[str]:
+    """Return the names of the layers that make the scores: in bf16 a score of 8 would be a multiple of 0.06."""
+    outputs = model.num_labels
+    return [n for n, module in model.named_modules() if type(module) is nn.Linear and module.out_features == outputs]
 
 
 def _limit(model: CrossEncoder, max_tokens: int) -> int:
