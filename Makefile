@@ -1,13 +1,14 @@
 # The five verbs of this repository. `make demo` and `make test` work in a fresh clone with nothing but Python >= 3.11.
 PYTHON ?= python3
 VENV   ?= .venv
+CLIENTS := .venv-clients
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 TORCH  := $(shell grep '^torch==' constraints.txt)
 
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: setup check test demo docs constraints clean
+.PHONY: setup clients check test demo docs constraints clean
 
 setup: $(VENV)/.stamp-dev
 
@@ -29,6 +30,14 @@ $(VENV)/bin/python:
 	    echo "hint: name one: make setup PYTHON=python3.12"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
+clients: $(CLIENTS)/.stamp
+
+# Clients of other projects that want older libraries than ours; the tests talk to the server through them.
+$(CLIENTS)/.stamp: tests/serving/clients/requirements.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python -m pip --disable-pip-version-check install --quiet --no-deps --requirement $<
+	@touch $@
+
 check: setup
 	$(BIN)/ruff check src tests benchmarks docs
 	$(BIN)/ruff format --check src tests benchmarks docs
@@ -36,7 +45,7 @@ check: setup
 	$(BIN)/lint-imports
 
 # One thread per worker: the tests' models are tiny, and threads of two workers would fight over the cores.
-test: check
+test: check clients
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 
 demo: $(VENV)/.stamp-runtime
@@ -55,4 +64,4 @@ constraints:
 	rm -rf build/constraints
 
 clean:
-	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
