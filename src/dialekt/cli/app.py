@@ -4,7 +4,22 @@ from typing import Annotated
 
 import typer
 
-from dialekt.cli import bench, demo, evaluate, export, init, logs, mine, models, pairs, report, run, teacher, train
+from dialekt.cli import (
+    bench,
+    demo,
+    evaluate,
+    export,
+    init,
+    logs,
+    mine,
+    models,
+    pairs,
+    report,
+    run,
+    serve,
+    teacher,
+    train,
+)
 
 app = typer.Typer(
     name="dialekt",
@@ -25,6 +40,7 @@ app.command("evaluate", short_help="Run up to the result table.")(evaluate.evalu
 app.command("report", short_help="Write the report as HTML and Markdown.")(report.report)
 app.add_typer(models.app, name="models")
 app.command("export", short_help="Copy a registered model, and say how to run it elsewhere.")(export.export_model)
+app.command("serve", short_help="Serve models to clients of TEI and OpenAI.")(serve.serve)
 app.add_typer(logs.app, name="logs")
 app.add_typer(bench.app, name="bench")
 app.command("demo", short_help="See it work on your Python libraries, offline.")(demo.demo)

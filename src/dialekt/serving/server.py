@@ -13,7 +13,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -112,7 +112,7 @@ class ServerOptions:
     linger_seconds: float = 1.0
     tls: Tls | None = None
     limits: ConnectionLimits | None = None
-    on_ready: Callable[[], None] | None = None
+    on_ready: Callable[[], Awaitable[None]] | None = None
 
 
 class Server(uvicorn.Server):
@@ -200,7 +200,7 @@ class Server(uvicorn.Server):
         gc.collect()
         gc.freeze()  # libraries and models stay: collections that look at them again cost milliseconds each
         if self._options.on_ready:
-            self._options.on_ready()
+            await self._options.on_ready()
 
     async def _keep_inspecting(self) -> None:
         while True:

@@ -1,0 +1,85 @@
+"""A project's configuration and registry, or named models → what the server is to serve."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dialekt.config import Config, ModelConfig, ServingConfig, load_config
+from dialekt.errors import NotFoundError, UsageError
+from dialekt.flow.project import Project, find_project, open_project
+from dialekt.registry.versions import CHAMPION, resolve
+from dialekt.serving.sources import BASE, FolderSource, RegistrySource, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The settings of the server, and what it serves."""
+
+    config: ServingConfig
+    sources: tuple[Source, ...]
+
+
+def open_served(folder: Path | None, *, overrides: Sequence[str] = ()) -> Served:
+    """Read what is to be served: the models that the settings name, else the project's registry.
+
+    Raises `NotFoundError` where neither is there, or no version is promoted.
+    """
+    project = _open(folder, overrides)
+    config = project.config if project else load_config(None, overrides=overrides)
+    if config.serving.models:
+        return Served(config.serving, _named(config))
+    if project is None:
+        raise NotFoundError(
+            "there is no model to serve: none was named, and there is no project here",
+            hint="dialekt serve NAME=FOLDER, or --project PATH",
+        )
+    return Served(config.serving, (_registry(project),))
+
+
+def _open(folder: Path | None, overrides: Sequence[str]) -> Project | None:
+    """Return the project; None where there is none and none was named."""
+    if folder is None:
+        try:
+            find_project(Path.cwd())
+        except NotFoundError:
+            return None
+    return open_project(folder, overrides=overrides)
+
+
+def _named(config: Config) -> tuple[Source, ...]:
+    """Return named models; their prompts and limits are their own, not the project's."""
+    serving = config.serving
+    if serving.served_model_name and len(serving.models) > 1:
+        raise UsageError(
+            "serving.served_model_name names one model, and there are several", hint="write NAME=FOLDER for each"
+        )
+    model = ModelConfig(device=config.model.device, trust_remote_code=config.model.trust_remote_code)
+    return tuple(_source(text, model, name=serving.served_model_name) for text in serving.models)
+
+
+def _source(text: str, model: ModelConfig, *, name: str | None) -> FolderSource:
+    label, _, location = text.rpartition("=")
+    own = Path(location).name if Path(location).is_dir() else location
+    return FolderSource(name or label or own, location, model)
+
+
+def _registry(project: Project) -> RegistrySource:
+    config = project.config
+    version, registry = config.serving.version, config.registry.path
+    if version != BASE:
+        try:
+            resolve(registry, version)
+        except NotFoundError as error:
+            raise NotFoundError(error.message, hint=_way_out(version, error.hint)) from None
+    return RegistrySource(
+        name=config.serving.served_model_name or config.project.name,
+        registry=registry,
+        default=version,
+        model=config.model,
+        material=lambda: None,
+    )
+
+
+def _way_out(version: str, hint: str) -> str:
+    others = "--version latest or --version base" if version == CHAMPION else "--version base"
+    return f"{hint}; or serve another: {others}"
