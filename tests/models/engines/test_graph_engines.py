@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sentence_transformers import SentenceTransformer
 
 from dialekt.config import EngineName, Precision
@@ -76,7 +77,7 @@ def test_results_stay_when_the_engine_goes_on(make: Callable[[Path], GraphEngine
 def test_a_call_from_another_thread(make: Callable[[Path], GraphEngine], tiny_graph: Path) -> None:
     """An engine that one thread made computes in another: the server loads and computes in different ones."""
     engine = make(tiny_graph)
-    found: list[object] = []
+    found: list[NDArray[np.float32]] = []
     thread = threading.Thread(target=lambda: found.append(engine.run(ROWS)))
     thread.start()
     thread.join()

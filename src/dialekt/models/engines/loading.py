@@ -73,6 +73,7 @@ def load_servable(
         size_bytes=chosen.size_bytes + _TOKENIZER_BYTES,
         content_id=content_id,
         choice=choice,
+        prompts=dict(transformer.prompts),
     )
 
 

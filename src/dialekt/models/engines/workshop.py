@@ -90,7 +90,11 @@ class Workshop:
         if factory is None:
             return None
         made = functools.cache(lambda: factory(reference, self.tokenizer, self.contract))
-        return lambda engine: made()(engine)
+
+        def gate(engine: Engine) -> float:
+            return made()(engine)
+
+        return gate
 
     def choice_key(self) -> str:
         """Return the hash of what a choice depends on beside the model."""
