@@ -103,4 +103,6 @@ class NoRoute:
         answer = refusal(found, ErrorShape.OPENAI if path.startswith("/v1/") else ErrorShape.TEI)
         line = RequestLine(request.method, path, answer.status, 0.0, request_id(None), error_type=answer.error_type)
         self._journal.request(line)
-        return Response(answer.body, answer.status, media_type="application/json", headers=dict(error.headers or {}))
+        methods = sorted(operation.method for operation in OPERATIONS if operation.path == path)
+        headers = {"Allow": ", ".join(methods)} if is_known and methods else dict(error.headers or {})
+        return Response(answer.body, answer.status, media_type="application/json", headers=headers)

@@ -1,6 +1,6 @@
 """The OpenAPI document: every route, status and body, made from the models that parse and write them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
@@ -24,12 +24,9 @@ REASONS = {
 _OF_BODIES = (400, 404, 408, 413, 415, 422, 424, 429, 503, 504)
 _DESCRIPTION = (
     "Speaks the protocols of Text Embeddings Inference and of OpenAI. A request's model may be a name, name@v3, "
-    "name@champion, name@latest or name@base. Unknown fields are ignored."
+    "name@champion, name@latest or name@base. Unknown fields are ignored. Headers: x-timeout-ms, after which a request "
+    "is dropped with 504; x-priority, which is query or bulk; x-request-id, which comes back."
 )
-_REQUEST_HEADERS: dict[str, tuple[dict[str, Any], str]] = {
-    "x-timeout-ms": ({"type": "integer", "minimum": 1}, "give up with 504 after so many milliseconds"),
-    "x-priority": ({"type": "string", "enum": ["query", "bulk"]}, "queries are computed before bulk"),
-}
 _ANSWER_HEADERS = {
     "x-dialekt-model": "name and version of the model that answered",
     "x-dialekt-warning": "dimensions that the model was not trained for",
@@ -41,22 +38,20 @@ _ANSWER_HEADERS = {
     "x-queue-time": "milliseconds before the engine was free",
     "x-inference-time": "milliseconds in the engine",
 }
+_MODE: Literal["validation"] = "validation"  # of answers too: what an answer may leave out is not required
 _REFERENCE = "#/components/schemas/{model}"
 
 
 def openapi_document(*, title: str, version: str, needs_key: bool) -> dict[str, Any]:
     """Return the document, OpenAPI 3.1. `needs_key` says whether the server has keys."""
-    kinds: list[tuple[str, Any, TypeAdapter[Any]]] = [
-        (_name(operation, part), mode, TypeAdapter(kind))
+    parts = [
+        (_name(operation, part), kind)
         for operation in OPERATIONS
-        for part, mode, kind in (
-            ("request", "validation", operation.request),
-            ("answer", "serialization", operation.answer),
-        )
+        for part, kind in (("request", operation.request), ("answer", operation.answer))
         if kind is not None
     ]
-    faults = {ErrorShape.TEI: ErrorAnswer, ErrorShape.OPENAI: OpenAIErrorAnswer}
-    kinds += [(shape.value, "serialization", TypeAdapter(kind)) for shape, kind in faults.items()]
+    parts += [(ErrorShape.TEI.value, ErrorAnswer), (ErrorShape.OPENAI.value, OpenAIErrorAnswer)]
+    kinds = [(name, _MODE, TypeAdapter(kind)) for name, kind in parts]
     found, definitions = TypeAdapter.json_schemas(kinds, ref_template=_REFERENCE)
     schemas = {name: schema for (name, _), schema in found.items()}
     paths: dict[str, Any] = {}
@@ -91,15 +86,9 @@ def _operation(operation: Operation, schemas: dict[str, Any], *, needs_key: bool
 
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
-    in_path = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-        for name in operation.path_parameters
-    ]
-    if not operation.computes:
-        return in_path
-    return in_path + [
-        {"name": name, "in": "header", "required": False, "schema": schema, "description": description}
-        for name, (schema, description) in _REQUEST_HEADERS.items()
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}, "example": example}
+        for name, example in operation.path_parameters.items()
     ]
 
 

@@ -81,8 +81,8 @@ _ROOT = Operation(
     _TEI,
     "/embed, /similarity, /rerank or /predict, by the body and the model",
     gives="what that route gives",
-    request=dict[str, Any],
-    answer=Any,
+    request=wire_tei.EmbedRequest | wire_tei.SimilarityRequest | wire_tei.RerankRequest | wire_tei.PredictRequest,
+    answer=wire_tei.EmbedAnswer | wire_tei.SimilarityAnswer | wire_tei.RerankAnswer | wire_tei.PredictAnswer,
     example={"inputs": [_QUESTION]},
     computes=True,
 )

@@ -47,7 +47,7 @@ class EmbeddingsRequest(BaseModel):
 class TypedEmbedding(BaseModel):
     """One vector in several formats."""
 
-    float: list[float] | None = None
+    floats: list[float] | None = Field(default=None, alias="float")  # a field `float` would shadow the type
     base64: str | None = None
     int8: list[int] | None = None
     uint8: list[int] | None = None
