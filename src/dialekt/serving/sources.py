@@ -154,15 +154,28 @@ class Sources:
     def _rows(self, source: Source, loaded: set[Target]) -> list[CatalogueRow]:
         match source:
             case FolderSource():
-                return [CatalogueRow(source.name, 0, self._kinds[source.name], loaded=Target(source.name) in loaded)]
+                return [self._folder_row(source, loaded=Target(source.name) in loaded)]
             case RegistrySource():
                 return _registry_rows(source, loaded)
+
+    def _folder_row(self, source: FolderSource, *, loaded: bool) -> CatalogueRow:
+        kind = self._kinds[source.name]
+        if kind is not ModelKind.EMBEDDING:
+            return CatalogueRow(source.name, 0, kind, loaded=loaded)
+        contract = read_contract(_folder(source))
+        return CatalogueRow(
+            source.name, 0, kind, base_model=contract.model, loaded=loaded, dimensions=contract.matryoshka_dimensions
+        )
+
+
+def _folder(source: FolderSource) -> Path:
+    return fetch_model(source.location, trust_remote_code=source.model.trust_remote_code)
 
 
 def _kind(source: Source) -> ModelKind:
     match source:
         case FolderSource():
-            return detect_kind(fetch_model(source.location, trust_remote_code=source.model.trust_remote_code))
+            return detect_kind(_folder(source))
         case RegistrySource():
             return ModelKind.EMBEDDING
 
