@@ -14,9 +14,10 @@ from dialekt.models.contract import EncodingContract
 from dialekt.models.encoder import Encoder, normalize
 from dialekt.models.engines.choice import CalibrationMaterial, QualityGate
 from dialekt.models.engines.loading import load_servable
-from dialekt.models.engines.records import Engine, ModelInput, TokenizeOptions
+from dialekt.models.engines.records import Engine, ModelInput, ModelKind, TokenizeOptions
 from dialekt.models.engines.servable import Servable
 from dialekt.models.engines.tokenizer import RequestTokenizer
+from dialekt.models.reranker import Reranker
 from dialekt.types import Role
 
 TEXTS = ("reset the password", "solar panel inverter cost and price", "how do i change the oil in my car ?")
@@ -120,3 +121,14 @@ def test_int8_is_asked_for_its_quality(tiny_model: Path, engine_cache: Path) -> 
     refused = [trial.refused for trial in servable.choice.trials if trial.precision == "int8"]
     assert refused == ["NDCG@10 on dev falls by 0.1000, more than 0.005"] * 2
     assert servable.engine.precision != "int8"
+
+
+def test_a_cross_encoder_runs_in_torch(tiny_model: Path, tmp_path: Path) -> None:
+    """A re-ranker is told by its folder; an engine that was named for all models of a server is no error."""
+    Reranker.untrained(str(tiny_model), device="cpu", max_tokens=64, seed=3).save(tmp_path / "reranker")
+    servable = load(tmp_path / "reranker", tmp_path / "cache", EngineName.ONNX)
+    assert (servable.kind, servable.contract) == (ModelKind.RERANKER, None)
+    assert (servable.engine.name, servable.engine.width, len(servable.labels)) == (EngineName.TORCH, 1, 1)
+    assert servable.choice.trials[0].refused == "a cross-encoder runs in torch only"
+    rows = servable.tokenizer.encode([ModelInput("oil", pair="the pump leaks oil")], TokenizeOptions())
+    assert servable.engine.run(rows).shape == (1, 1)

@@ -19,7 +19,9 @@ from dialekt.models.engines.choice import (
     judge,
     try_engine,
 )
-from dialekt.models.engines.records import EngineChoice, ModelKind
+from dialekt.models.engines.kinds import detect_kind
+from dialekt.models.engines.records import EngineChoice, EngineTrial, ModelKind
+from dialekt.models.engines.scoring_engine import load_scorer
 from dialekt.models.engines.servable import Servable
 from dialekt.models.engines.tokenizer import RequestTokenizer
 from dialekt.models.engines.torch_engine import check_takes_ids
@@ -45,11 +47,14 @@ def load_servable(
     """Load a model by folder or name with a named engine, or the fastest within the parity bound.
 
     `prefer` is taken without measuring speeds where its vectors are good enough, so that a reload does not disturb
-    the requests that are being answered. Raises `ModelError` and, for an engine that is named but not installed,
-    `MissingExtraError`.
+    the requests that are being answered. Cross-encoders always run in torch. Raises `ModelError` and, for an engine
+    that is named but not installed, `MissingExtraError`.
     """
     folder = fetch_model(name, trust_remote_code=model.trust_remote_code)
     content_id = describe_model(str(folder), trust_remote_code=model.trust_remote_code)
+    kind = detect_kind(folder)
+    if kind is not ModelKind.EMBEDDING:
+        return _scorer(folder, kind, model=model, engine=engine, dtype=dtype, content_id=content_id)
     transformer, contract = load_model(name, model)
     check_takes_ids(transformer)
     workshop = Workshop(
@@ -74,6 +79,26 @@ def load_servable(
         content_id=content_id,
         choice=choice,
         prompts=dict(transformer.prompts),
+    )
+
+
+def _scorer(
+    folder: Path, kind: ModelKind, *, model: ModelConfig, engine: EngineName, dtype: Precision | None, content_id: str
+) -> Servable:
+    """Load a cross-encoder; an engine that was named for the whole server is refused in its trial, not an error."""
+    scorer = load_scorer(folder, model=model, dtype=dtype)
+    other = engine not in {EngineName.AUTO, EngineName.TORCH}
+    trials = (EngineTrial(engine, "", refused="a cross-encoder runs in torch only"),) if other else ()
+    return Servable(
+        kind=kind,
+        engine=scorer.engine,
+        tokenizer=scorer.tokenizer,
+        contract=None,
+        labels=scorer.labels,
+        max_tokens=scorer.max_tokens,
+        size_bytes=scorer.engine.size_bytes + _TOKENIZER_BYTES,
+        content_id=content_id,
+        choice=EngineChoice(EngineName.TORCH, measured=False, trials=trials),
     )
 
 
