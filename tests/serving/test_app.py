@@ -212,6 +212,21 @@ def test_the_side_of_the_contract_chooses_the_prompt(prompted: Served, tiny_mode
     assert prompted.post("/embed", text | {"input_type": "passage"}).json()[0] @ plain >= 0.9999
 
 
+def test_a_model_s_own_prompts_have_their_names(tiny_model: Path, tmp_path: Path) -> None:
+    """Those that sentence-transformers keeps with the model; the contract decides what query and document mean."""
+    model = Path(shutil.copytree(tiny_model, tmp_path / "model"))
+    settings = model / "config_sentence_transformers.json"
+    prompts = {"prompts": {"title": QUESTION, "query": "other "}}
+    settings.write_text(json.dumps(json.loads(settings.read_text("utf-8")) | prompts), encoding="utf-8")
+    write_contract(model, replace(read_contract(model), query_prompt=""))
+    with serving([folder_source("asks", model)], tmp_path / "engines") as served:
+        titled, queried = (served.post("/embed", PUMP | {"prompt_name": name}).json() for name in ("title", "query"))
+        assert np.allclose(titled, served.post("/embed", {"inputs": QUESTION + "pump"}).json(), atol=1e-5)
+        assert np.allclose(queried, served.post("/embed", PUMP).json(), atol=1e-5)
+        refused = served.post("/embed", PUMP | {"prompt_name": "none"}).json()
+        assert refused["hint"] == "the model has: document, query, title"
+
+
 @pytest.mark.parametrize("setting", [{"default_prompt": QUESTION}, {"default_prompt_name": "query"}])
 def test_the_server_may_have_a_prompt_of_its_own(
     prompted: Served, tiny_model: Path, tmp_path: Path, setting: dict[str, Any]

@@ -16,7 +16,7 @@ from sentence_transformers.base.modules import Normalize
 from dialekt.config import ModelConfig
 from dialekt.errors import ModelError, StorageError
 from dialekt.models.contract import EncodingContract, read_contract, write_contract
-from dialekt.models.folders import read_json, read_modules
+from dialekt.models.folders import SETTINGS_NAME, read_json, read_modules
 from dialekt.models.loading import apply_contract, load_model, quiet
 from dialekt.store.atomic import disk_errors
 
@@ -162,7 +162,7 @@ def _share_modules(out: Path) -> None:
 
 
 def _share_prompts(out: Path, contract: EncodingContract) -> None:
-    path = out / "config_sentence_transformers.json"
+    path = out / SETTINGS_NAME
     settings = read_json(path)
     settings["prompts"] = {"query": contract.query_prompt, "document": contract.document_prompt}
     settings["default_prompt_name"] = None

@@ -10,6 +10,7 @@ from typing import Any
 from dialekt.errors import ModelError
 from dialekt.models.families import find_family
 
+SETTINGS_NAME = "config_sentence_transformers.json"
 STATIC_MAX_TOKENS = 512  # a static embedding has no limit of its own; 512 is model2vec's default
 _FALLBACK_MAX_TOKENS = 512
 _NO_LIMIT = 1_000_000  # tokenizers without a limit state a number of some 30 digits
@@ -110,14 +111,19 @@ def position_limit(config: Mapping[str, Any]) -> int | None:
     return positions - 2 if config.get("model_type") in _PADDED_POSITIONS else positions  # two rows are padding offset
 
 
+def named_prompts(folder: Path) -> dict[str, str]:
+    """Return the prompts that a sentence-transformers folder declares, by name."""
+    prompts = read_json(folder / SETTINGS_NAME).get("prompts") or {}
+    return {name: prompt for name, prompt in prompts.items() if isinstance(prompt, str)}
+
+
 def _declared_prompts(folder: Path) -> tuple[str, str]:
     """Return the query and document prompt. Empty ones do not count: the library writes them everywhere."""
-    settings = read_json(folder / "config_sentence_transformers.json")
-    prompts = settings.get("prompts") or {}
+    settings, prompts = read_json(folder / SETTINGS_NAME), named_prompts(folder)
     default = prompts.get(settings.get("default_prompt_name") or "", "")
     query = next((prompts[key] for key in _QUERY_PROMPTS if prompts.get(key)), default)
     document = next((prompts[key] for key in _DOCUMENT_PROMPTS if prompts.get(key)), default)
-    return str(query), str(document)
+    return query, document
 
 
 def _pooling(parts: tuple[ModulePart, ...]) -> str:

@@ -1,36 +1,36 @@
 """Which prompt goes before the inputs of a request.
 
 As in TEI none does, unless the request names one or the server has a default. `input_type` names a side of the
-model's encoding contract; `prompt_name` one of its prompts.
+model's encoding contract; `prompt_name` one of the model's prompts: `query` and `document` are those of the contract.
 """
 
 from dialekt.config import ServingConfig
 from dialekt.errors import RequestError
-from dialekt.models.contract import EncodingContract
+from dialekt.models.engines.servable import Servable
 from dialekt.serving.wire_tei import InputType
 from dialekt.types import Role
 
 
-def choose_prompt(
-    config: ServingConfig, contract: EncodingContract | None, *, name: str | None, input_type: InputType | None
-) -> str:
+def choose_prompt(config: ServingConfig, model: Servable, *, name: str | None, input_type: InputType | None) -> str:
     """Return what goes before every input. Raises `RequestError` for a prompt that the model has not got.
 
     `name` beats `input_type`, which beats the server's default.
     """
     if name is not None:
-        return _named(contract, name, param="prompt_name")
+        return _named(model, name, param="prompt_name")
+    contract = model.contract
     if input_type is not None:
         return contract.prompt(input_type.role) if contract else ""
     if config.default_prompt is not None:
         return config.default_prompt if contract else ""
     if config.default_prompt_name is not None and contract:
-        return _named(contract, config.default_prompt_name, param="default_prompt_name")
+        return _named(model, config.default_prompt_name, param="default_prompt_name")
     return ""
 
 
-def _named(contract: EncodingContract | None, name: str, *, param: str) -> str:
-    prompts = {role.value: contract.prompt(role) for role in Role} if contract else {}
+def _named(model: Servable, name: str, *, param: str) -> str:
+    contract = model.contract
+    prompts = {**model.prompts, **({role.value: contract.prompt(role) for role in Role} if contract else {})}
     if name not in prompts:
         has = f"the model has: {', '.join(sorted(prompts))}" if prompts else "the model has none"
         raise RequestError(

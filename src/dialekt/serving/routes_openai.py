@@ -21,6 +21,7 @@ from dialekt.serving.wire_tei import model_inputs
 from dialekt.types import Role
 
 _CHARACTERS_PER_TOKEN = 100  # a long text is counted in pieces of the model's tokens times this
+_ROWS_PER_TURN = 256  # some 3 ms of writing numbers
 
 
 async def create_embeddings(call: Call) -> Answer:
@@ -34,23 +35,13 @@ async def create_embeddings(call: Call) -> Answer:
         check_dimensions(request.dimensions, model.engine.width)
         if len(call.body) > MAX_REQUEST_TOKENS:  # no token is shorter than a byte
             await _check_tokens(call, inputs, model.tokenizer)
-        prompt = choose_prompt(call.service.config, model.contract, name=None, input_type=side)
+        prompt = choose_prompt(call.service.config, model, name=None, input_type=side)
         options = tokenize_options(call, truncate=request.truncate, direction=TruncationDirection.RIGHT, prompt=prompt)
         work = call.work(inputs, options, is_document=side is not None and side.role is Role.DOCUMENT)
         outcome = await call.service.run_windows(lease, work, call.receive)
         vectors = shape(outcome.values, dimensions=request.dimensions, normalize=True)
-        tokens = sum(outcome.tokens)
-        content = {
-            "object": "list",
-            "data": [
-                {"object": "embedding", "index": index, "embedding": embedding}
-                for index, embedding in enumerate(_written(vectors, request))
-            ],
-            "model": lease.reference,
-            "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
-        }
-        warning = dimensions_warning(request.dimensions, model.contract)
-        return call.answer(to_json(content), lease, work, outcome, warning=warning)
+        body = await _body(vectors, request, model=lease.reference, tokens=sum(outcome.tokens))
+        return call.answer(body, lease, work, outcome, warning=dimensions_warning(request.dimensions, model.contract))
 
 
 async def list_models(call: Call) -> Answer:
@@ -89,6 +80,22 @@ async def _check_tokens(call: Call, inputs: Sequence[ModelInput], tokenizer: Req
     tokens = sum(len(row.ids) for row in rows) + sum(len(item.ids or ()) for item in inputs)
     if tokens > MAX_REQUEST_TOKENS:
         raise RequestError(f"`input` must have at most {MAX_REQUEST_TOKENS} tokens. Given: {tokens}", param="input")
+
+
+async def _body(vectors: NDArray[np.float32], request: EmbeddingsRequest, *, model: str, tokens: int) -> bytes:
+    """Write an answer; of a long array a part at a time, so that others have their turns in between."""
+    parts = []
+    for start in range(0, len(vectors), _ROWS_PER_TURN):
+        written = _written(vectors[start : start + _ROWS_PER_TURN], request)
+        rows = [
+            {"object": "embedding", "index": index, "embedding": embedding}
+            for index, embedding in enumerate(written, start)
+        ]
+        parts.append(to_json(rows)[1:-1])
+        if len(vectors) > _ROWS_PER_TURN:
+            await asyncio.sleep(0)
+    rest = to_json({"model": model, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
+    return b'{"object":"list","data":[' + b",".join(parts) + b"]," + rest[1:]
 
 
 def _written(vectors: NDArray[np.float32], request: EmbeddingsRequest) -> Sequence[Any]:

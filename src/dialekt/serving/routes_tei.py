@@ -89,7 +89,7 @@ async def similarity(call: Call) -> Answer:
             call,
             truncate=parameters.truncate if parameters else None,
             direction=parameters.direction if parameters else TruncationDirection.RIGHT,
-            prompt=choose_prompt(call.service.config, lease.model.contract, name=name, input_type=None),
+            prompt=choose_prompt(call.service.config, lease.model, name=name, input_type=None),
         )
         work = call.work(inputs, options)
         outcome = await call.compute(lease, work)
@@ -116,9 +116,7 @@ def tokenize_options(
 
 
 def _options(call: Call, lease: Lease, request: TokenVectorsRequest) -> TokenizeOptions:
-    prompt = choose_prompt(
-        call.service.config, lease.model.contract, name=request.prompt_name, input_type=_input_type(request)
-    )
+    prompt = choose_prompt(call.service.config, lease.model, name=request.prompt_name, input_type=_input_type(request))
     return tokenize_options(call, truncate=request.truncate, direction=request.direction, prompt=prompt)
 
 

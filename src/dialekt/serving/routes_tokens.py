@@ -20,7 +20,7 @@ async def tokenize(call: Call) -> Answer:
         raise EmptyInputError("`inputs` cannot be empty", param="inputs")
     check_batch(len(texts), most=call.service.config.max_client_batch_size)
     async with call.service.lease(request.model, *ModelKind) as lease:
-        prompt = choose_prompt(call.service.config, lease.model.contract, name=request.prompt_name, input_type=None)
+        prompt = choose_prompt(call.service.config, lease.model, name=request.prompt_name, input_type=None)
         with call.service.admit(len(texts)):
             rows = await asyncio.to_thread(
                 lease.model.tokenizer.inspect,

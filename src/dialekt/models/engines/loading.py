@@ -26,6 +26,7 @@ from dialekt.models.engines.servable import Servable
 from dialekt.models.engines.tokenizer import RequestTokenizer
 from dialekt.models.engines.torch_engine import check_takes_ids
 from dialekt.models.engines.workshop import Workshop
+from dialekt.models.folders import named_prompts
 from dialekt.models.loading import load_model
 from dialekt.store.hashing import hash_json
 from dialekt.types import ReportProgress, no_progress
@@ -78,7 +79,7 @@ def load_servable(
         size_bytes=chosen.size_bytes + _TOKENIZER_BYTES,
         content_id=content_id,
         choice=choice,
-        prompts=dict(transformer.prompts),
+        prompts=named_prompts(folder),
     )
 
 

@@ -1,6 +1,7 @@
 """A model as the server holds it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from dialekt.models.contract import EncodingContract
 from dialekt.models.engines.records import Engine, EngineChoice, ModelKind
@@ -11,7 +12,8 @@ from dialekt.models.engines.tokenizer import RequestTokenizer
 class Servable:
     """A loaded model with all that a route must know of it. `contract` is None for a reranker or classifier.
 
-    `labels` are a scorer's, in the order of its logits. `content_id` is the hash of the model's files.
+    `labels` are a scorer's, in the order of its logits. `content_id` is the hash of the model's files. `prompts` are
+    the model's own by name; those of the contract go before them.
     """
 
     kind: ModelKind
@@ -23,3 +25,4 @@ class Servable:
     size_bytes: int
     content_id: str
     choice: EngineChoice
+    prompts: Mapping[str, str] = field(default_factory=dict)
