@@ -17,7 +17,9 @@ from tests.serving.conftest import Serve, Served, folder_source, serving
 from dialekt.config import ModelConfig, Precision
 from dialekt.models.contract import read_contract, write_contract
 from dialekt.models.encoder import Encoder
+from dialekt.registry.aliases import promote
 from dialekt.serving.access import Keys
+from dialekt.serving.sources import RegistrySource
 from dialekt.types import Role
 
 TEXTS = ["how do I reset my password?", "solar panel", "restart the water pump now please"]
@@ -221,3 +223,21 @@ def test_models_are_listed(served: Served, client: openai.OpenAI) -> None:
     assert found.model_dump()["kind"] == "reranker"
     with pytest.raises(openai.NotFoundError, match="'other/name' is not served here"):
         client.models.retrieve("other/name")
+
+
+def test_versions_answer_under_their_own_names(project_copy: Path, tmp_path: Path) -> None:
+    """A name, a version, an alias or the untuned base may be asked for; the answer says which version it is."""
+    registry = project_copy / "registry"
+    promote(registry, "v1", minimum_gain=0.0, now="2026-01-01T00:00:00+00:00")
+    model = ModelConfig(device="cpu", base=str(project_copy / "base"))
+    source = RegistrySource("support", registry, "champion", model, lambda: None)
+    with serving([source], tmp_path / "engines") as served, client_of(served) as client:
+        for name in ("support", "support@champion", "support@v1"):
+            answer = client.embeddings.with_raw_response.create(model=name, input="pump")
+            assert answer.parse().model == answer.headers["x-dialekt-model"] == "support@v1"
+        listed = {row.id: row.model_dump() for row in client.models.list()}
+        found = client.models.retrieve("support@champion")
+    assert listed.keys() == {"support", "support@v1", "support@base"}
+    assert listed["support@v1"]["aliases"] == ["support@champion", "support@latest"]
+    assert listed["support@v1"]["created"] > 1_700_000_000
+    assert found.id == "support@v1"
