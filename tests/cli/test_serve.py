@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,7 +98,7 @@ def test_a_folder_is_served_until_sigterm(tiny_model: Path, tmp_path: Path) -> N
 
 
 def _readiness_until_the_end(url: str) -> list[tuple[int, str | None]]:
-    seen = []
+    seen: list[tuple[int, str | None]] = []
     while True:
         try:
             answer = httpx.get(f"{url}/ready", timeout=5)
@@ -198,6 +199,20 @@ def test_a_project_is_served_under_its_name(project_copy: Path) -> None:
     assert source.registry == project_copy / "registry"
     named = open_served(project_copy, overrides=["serving.version=base", "serving.served_model_name=mine"]).sources
     assert named[0].name == "mine"
+
+
+def test_engines_are_compared_on_the_projects_own_texts(project_copy: Path) -> None:
+    """A project that was run gives its texts and its dev queries; one that was not gives none."""
+    (source,) = open_served(project_copy, overrides=["serving.version=latest"]).sources
+    assert isinstance(source, RegistrySource)
+    material = source.material()
+    assert material is not None
+    assert len(material.documents) == 80
+    assert material.gate is not None
+    shutil.rmtree(project_copy / ".dialekt")
+    (source,) = open_served(project_copy, overrides=["serving.version=latest"]).sources
+    assert isinstance(source, RegistrySource)
+    assert source.material() is None
 
 
 def test_environment_variables_of_tei_are_heeded(tiny_model: Path, tmp_path: Path) -> None:

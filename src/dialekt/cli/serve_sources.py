@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from dialekt.config import Config, ModelConfig, ServingConfig, load_config
-from dialekt.errors import NotFoundError, UsageError
+from dialekt.errors import NotFoundError, StorageError, UsageError
+from dialekt.evaluation.dev import DevInputs
+from dialekt.flow.artefacts import ArtefactStore
 from dialekt.flow.project import Project, find_project, open_project
+from dialekt.flow.records import StageName
+from dialekt.models.engines.choice import CalibrationMaterial
 from dialekt.registry.versions import CHAMPION, resolve
+from dialekt.serving.quality import calibration_material
 from dialekt.serving.sources import BASE, FolderSource, RegistrySource, Source
 
 
@@ -76,8 +82,24 @@ def _registry(project: Project) -> RegistrySource:
         registry=registry,
         default=version,
         model=config.model,
-        material=lambda: None,
+        material=cache(lambda: _material(project)),
     )
+
+
+def _material(project: Project) -> CalibrationMaterial | None:
+    """Return texts of the project's domain from its last run; None where there was none, or it is damaged.
+
+    Nothing is verified: a server must start in seconds, and no vector depends on these texts.
+    """
+    store, config = ArtefactStore(project.artefacts), project.config
+    corpus, pairs, vectors = map(store.latest_folder, (StageName.CORPUS, StageName.PAIRS, StageName.BASE_VECTORS))
+    if corpus is None or pairs is None or vectors is None:
+        return None
+    inputs = DevInputs(corpus, pairs, vectors, minimum_grade=config.pairs.minimum_grade, seed=config.project.seed)
+    try:
+        return calibration_material(inputs)
+    except StorageError:
+        return None
 
 
 def _way_out(version: str, hint: str) -> str:

@@ -123,6 +123,11 @@ class ArtefactStore:
                 continue  # damaged ones explain nothing
         return max(manifests, key=lambda manifest: manifest.created, default=None)
 
+    def latest_folder(self, stage: StageName) -> Path | None:
+        """Return the folder of the youngest artefact of a stage, whatever its key, and unverified."""
+        manifest = self.latest(stage)
+        return self.root / stage / manifest.key[:KEY_DIGITS] if manifest else None
+
     def _explain(self, recipe: Recipe) -> str:
         """Say what differs from the last time the stage ran."""
         last = self.latest(recipe.stage)
