@@ -21,6 +21,7 @@ from dialekt.serving.service import Service, make_service
 from dialekt.serving.sources import FolderSource, Source
 
 _START_SECONDS = 60.0
+_WIDE = ("value.weight", "attention.output.dense.weight", "classifier.weight")  # or else all words score alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _cross_encoder(tiny_model: Path, folder: Path, *, labels: int) -> Path:
         model = CrossEncoder(str(tiny_model), num_labels=labels, device="cpu", max_length=64)
         with torch.no_grad():
             for name, weight in model.model.named_parameters():
-                weight.mul_(20.0 if name.endswith(("pooler.dense.weight", "classifier.weight")) else 1.0)
+                weight.mul_(20.0 if name.endswith(_WIDE) else 1.0)
     model.save_pretrained(str(folder))
     return folder
 
