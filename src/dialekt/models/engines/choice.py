@@ -1,7 +1,6 @@
 """Which engine serves a model: the fastest on this machine whose vectors are still the model's."""
 
 import math
-import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -126,9 +125,10 @@ def judge(engine: Engine, trials: Trials) -> EngineTrial:
 
 
 def measure_speeds(engines: Sequence[Engine], trials: Trials) -> dict[EngineName, tuple[float, float]]:
-    """Return texts per second of short queries and of passages, medians of rounds in which the engines take turns.
+    """Return texts per second of short queries and of passages, the best of rounds in which the engines take turns.
 
-    One engine alone is not measured: there is nothing to choose.
+    The best round is the one that other processes disturbed least. One engine alone is not measured: there is nothing
+    to choose.
     """
     if len(engines) < 2:
         return {}
@@ -146,10 +146,7 @@ def measure_speeds(engines: Sequence[Engine], trials: Trials) -> dict[EngineName
                     seconds[engine.name][kind].append(taken)
         rounds += 1
     return {
-        name: (
-            len(_QUERY_LENGTHS) / statistics.median(queries),
-            len(_PASSAGE_LENGTHS) / statistics.median(passages),
-        )
+        name: (len(_QUERY_LENGTHS) / min(queries), len(_PASSAGE_LENGTHS) / min(passages))
         for name, (queries, passages) in seconds.items()
     }
 

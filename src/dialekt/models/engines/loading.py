@@ -31,7 +31,7 @@ from dialekt.models.loading import load_model
 from dialekt.store.hashing import hash_json
 from dialekt.types import ReportProgress, no_progress
 
-_TOKENIZER_BYTES = 12_000_000  # two copies of MiniLM's; XLM-R's take five times as much
+_TOKENIZER_BYTES_PER_TOKEN = 440  # of the vocabulary: measured on MiniLM's, 13 MB for 30,522
 
 
 def load_servable(
@@ -76,7 +76,7 @@ def load_servable(
         contract=contract,
         labels=(),
         max_tokens=contract.max_tokens,
-        size_bytes=chosen.size_bytes + _TOKENIZER_BYTES,
+        size_bytes=chosen.size_bytes + _tokenizer_bytes(workshop.tokenizer),
         content_id=content_id,
         choice=choice,
         prompts=named_prompts(folder),
@@ -97,7 +97,7 @@ def _scorer(
         contract=None,
         labels=scorer.labels,
         max_tokens=scorer.max_tokens,
-        size_bytes=scorer.engine.size_bytes + _TOKENIZER_BYTES,
+        size_bytes=scorer.engine.size_bytes + _tokenizer_bytes(scorer.tokenizer),
         content_id=content_id,
         choice=EngineChoice(EngineName.TORCH, measured=False, trials=trials),
     )
@@ -106,11 +106,11 @@ def _scorer(
 def _choose(
     workshop: Workshop, name: EngineName, *, prefer: EngineName | None, progress: ReportProgress
 ) -> tuple[SizedEngine, EngineChoice]:
+    names = workshop.candidates()
+    if name is EngineName.TORCH or (name is EngineName.AUTO and names == (EngineName.TORCH,)):
+        return workshop.last_engine(EngineName.TORCH), EngineChoice(EngineName.TORCH, measured=False)
     if name is not EngineName.AUTO:
         return _named(workshop, name)
-    names = workshop.candidates()
-    if names == (EngineName.TORCH,):
-        return _named(workshop, EngineName.TORCH)
     key = workshop.choice_key()
     known = workshop.cache.read_choice(key)
     if known is not None and (engine := _built(workshop, known.engine)) is not None:
@@ -125,8 +125,6 @@ def _choose(
 def _named(workshop: Workshop, name: EngineName) -> tuple[SizedEngine, EngineChoice]:
     """Return the engine that the user named. Rounding to int8 is the user's wish, any other deviation is a fault."""
     engine = workshop.engine(name)
-    if name is EngineName.TORCH:
-        return engine, EngineChoice(name, measured=False)
     trial = judge(engine, workshop.trials())
     if trial.refused and name not in INT8_ENGINES:
         engine.close()
@@ -148,9 +146,13 @@ def _preferred(workshop: Workshop, name: EngineName) -> tuple[SizedEngine, Engin
 def _built(workshop: Workshop, name: EngineName) -> SizedEngine | None:
     """Return the engine of an earlier choice, None where it can no longer be built."""
     try:
-        return workshop.engine(name)
+        return workshop.last_engine(name)
     except DialektError:
         return None
+
+
+def _tokenizer_bytes(tokenizer: RequestTokenizer) -> int:
+    return _TOKENIZER_BYTES_PER_TOKEN * tokenizer.vocabulary_size
 
 
 def _request_tokenizer(model: SentenceTransformer, contract: EncodingContract) -> RequestTokenizer:

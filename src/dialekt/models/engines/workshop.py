@@ -72,6 +72,10 @@ class Workshop:
             case _:
                 assert_never(name)
 
+    def last_engine(self, name: EngineName) -> SizedEngine:
+        """Build an engine that nothing is compared with: torch rounds the model itself, not a copy in memory."""
+        return TorchEngine.of(self.model, precision=self.dtype) if name is EngineName.TORCH else self.engine(name)
+
     def trials(self) -> Trials:
         """Return what engines are compared on: the domain's texts, or neutral ones."""
         rows = self._rows(_COMPARED_TEXTS)
