@@ -133,7 +133,7 @@ class Metrics:
         self._input_length = Histogram("te_request_input_length", "tokens of an input", _INPUT_TOKENS)
         self._embed, self._predict = _Task("embed"), _Task("predict")
         self._batch_inputs = Histogram("te_batch_next_size", "inputs in a batch", _BATCH_INPUTS)
-        self._batch_tokens = Histogram("te_batch_next_tokens", "tokens in a batch, without padding", _BATCH_TOKENS)
+        self._batch_tokens = Histogram("te_batch_next_tokens", "tokens in a batch, padding included", _BATCH_TOKENS)
         self._queue = Gauge("te_queue_size", "inputs that wait for the engine")
         self._models = Gauge("dialekt_models_loaded", "models and versions in memory")
         self._model_bytes = Gauge("dialekt_models_bytes", "estimated memory of the loaded models")
