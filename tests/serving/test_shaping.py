@@ -7,7 +7,7 @@ import pytest
 from sentence_transformers.util.quantization import quantize_embeddings
 
 from dialekt.errors import BackendError, RequestError
-from dialekt.serving.shaping import EncodingFormat, check_dimensions, encode_vectors, shape
+from dialekt.serving.shaping import EncodingFormat, check_dimensions, encode_vectors, int8_scale, shape
 
 VECTORS = np.random.default_rng(5).normal(size=(6, 40)).astype(np.float32)
 
@@ -63,11 +63,21 @@ def test_bits_are_those_of_sentence_transformers() -> None:
     assert odd.tolist() == [[0b10100000]]
 
 
-def test_whole_numbers_keep_the_cosine() -> None:
-    """The dot product of two int8 vectors over 127² is their cosine; uint8 is the same plus 128."""
-    unit = shape(VECTORS, dimensions=None, normalize=True)
-    whole = rows(EncodingFormat.INT8, unit).astype(np.int64)
-    assert np.abs(whole @ whole.T / 127**2 - unit @ unit.T).max() < 0.02
-    assert np.abs(rows(EncodingFormat.INT8, unit) / 127 - unit).max() <= 0.5 / 127 + 1e-6
+@pytest.mark.parametrize("dimensions", [3, 40, 64, 384, 1024])
+def test_whole_numbers_keep_the_cosine(dimensions: int) -> None:
+    """The dot product of two int8 vectors over the scale's square is their cosine; uint8 is the same plus 128."""
+    drawn = np.random.default_rng(5).normal(size=(50, dimensions)).astype(np.float32)
+    unit = shape(drawn, dimensions=None, normalize=True)
+    whole, scale = rows(EncodingFormat.INT8, unit).astype(np.int64), int8_scale(dimensions)
+    assert np.abs(whole @ whole.T / scale**2 - unit @ unit.T).max() < 0.02
+    assert np.abs(whole / scale - unit).max() <= 0.5 / scale + 1e-6
     assert np.array_equal(rows(EncodingFormat.UINT8, unit), whole + 128)
-    assert rows(EncodingFormat.INT8, np.array([[1.0, -1.0]], np.float32)).tolist() == [[127, -127]]
+
+
+def test_whole_numbers_have_a_range() -> None:
+    """A component far above the others is cut rather than wrapped around."""
+    lone = np.zeros((2, 1024), np.float32)
+    lone[0, 0], lone[1, 0] = 1.0, -1.0
+    assert [row[0] for row in rows(EncodingFormat.INT8, lone).tolist()] == [127, -127]
+    assert [row[0] for row in rows(EncodingFormat.UINT8, lone).tolist()] == [255, 1]
+    assert [int8_scale(dimensions) for dimensions in (8, 64, 256)] == [127, 127, 254]
