@@ -1,5 +1,6 @@
 """`dialekt serve`, as a process of its own: what it says, whom it answers, and how it ends."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -146,6 +147,31 @@ def test_a_registry_is_served_by_its_champion(dialekt: Dialekt, project_copy: Pa
         answer = httpx.post(f"{server.url}/v1/embeddings", json=body, timeout=20)
         assert answer.headers["x-dialekt-model"] == f"{name}@base"
         assert server.end() == 0
+
+
+def test_a_server_that_is_still_loading_ends_at_once(tmp_path: Path) -> None:
+    """SIGTERM while engines are built and measured, which takes a minute, ends the process within seconds."""
+    log = tmp_path / "server.log"
+    given = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "DIALEKT_SERVING__CACHE": str(tmp_path / "engines")}
+    words = [*COMMAND[: COMMAND.index("--engine")], "all-MiniLM-L6-v2"]
+    with (
+        log.open("w", encoding="utf-8") as errors,
+        subprocess.Popen(words, cwd=tmp_path, env=os.environ | given, stderr=errors) as started,
+    ):
+        while "start" not in log.read_text(encoding="utf-8"):
+            assert started.poll() is None
+            time.sleep(0.1)
+        time.sleep(2.0)
+        started.send_signal(signal.SIGTERM)
+        assert started.wait(timeout=12) == 0
+
+
+def test_a_missing_dependency_names_its_extra(dialekt: Dialekt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the server's libraries the command says what to install."""
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    answer = dialekt("serve", "--port", "0")
+    assert answer.code == 1
+    assert "pip install 'dialekt[serve]'" in answer.err
 
 
 def test_without_a_champion_the_way_out_is_named(dialekt: Dialekt, project_copy: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from dialekt.serving.server import Tls
 
 TEI_DTYPES = {"float32": "fp32", "bfloat16": "bf16"}
+LOADER_SECONDS = 2.0
 PASSWORD_VARIABLE = "SSL_KEYFILE_PASSWORD"  # noqa: S105 - the name of a variable
 
 
@@ -132,6 +134,7 @@ def serve(
     """Serve models to clients of Text Embeddings Inference and OpenAI until Ctrl-C or SIGTERM."""
     from dialekt.cli.serve_sources import open_served
 
+    _require_extra()
     named = [*(models or ()), *([model_id] if model_id else ())]
     flags = {
         "models": [_anchored(name) for name in named] or None,
@@ -160,6 +163,16 @@ def serve(
         environment["API_KEY"] = api_key
         screen.messages.print("warning: other users of this machine can read --api-key; use API_KEY", style="yellow")
     _run(served, screen, environment=environment, tls=_tls(ssl_certfile, ssl_keyfile))
+
+
+def _require_extra() -> None:
+    """Raise `MissingExtraError` unless everything that the server is made of is installed."""
+    from importlib.util import find_spec
+
+    from dialekt.errors import MissingExtraError
+
+    if any(find_spec(name) is None for name in ("httptools", "orjson", "prometheus_client", "starlette", "uvicorn")):
+        raise MissingExtraError("serve", needed_for="dialekt serve")
 
 
 def _run(served: "Served", screen: Screen, *, environment: Mapping[str, str], tls: "Tls | None") -> None:
@@ -192,8 +205,26 @@ def _run(served: "Served", screen: Screen, *, environment: Mapping[str, str], tl
         listener.close()
     if service.failure is not None:
         raise service.failure
-    if server.forced:
-        raise typer.Exit(1)
+    code = int(server.forced)
+    _leave_loading_behind(code)
+    if code:
+        raise typer.Exit(code)
+
+
+def _leave_loading_behind(code: int) -> None:
+    """End the process now if it was stopped while it loads a model, which can take minutes and cannot be interrupted.
+
+    What a loader writes is published by a rename, so nothing is lost but its work.
+    """
+    from dialekt.serving.shelf import LOADER_NAME
+
+    loaders = [thread for thread in threading.enumerate() if thread.name.startswith(LOADER_NAME)]
+    for thread in loaders:
+        thread.join(LOADER_SECONDS)
+    if any(thread.is_alive() for thread in loaders):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _tls(certificate: Path | None, key: Path | None) -> "Tls | None":

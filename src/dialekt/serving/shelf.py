@@ -15,6 +15,7 @@ from dialekt.serving.pipeline import Pipeline, PipelineOptions
 from dialekt.serving.sources import Target
 
 GIB = 1 << 30
+LOADER_NAME = "dialekt-load"  # of the thread that loads models
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Shelf:
         self._loading: dict[Target, asyncio.Task[Slot]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._released = asyncio.Event()
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dialekt-load")
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=LOADER_NAME)
         self.pinned: set[Target] = set()
 
     @property
