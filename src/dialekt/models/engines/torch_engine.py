@@ -13,43 +13,55 @@ from sentence_transformers.sentence_transformer.modules import Pooling, StaticEm
 
 from dialekt.config import EngineName, Precision
 from dialekt.errors import BackendError, ModelError
-from dialekt.models.encoder import batch_tokens
+from dialekt.models.encoder import batch_tokens, normalize
+from dialekt.models.engines.packing import PackedTransformer
 from dialekt.models.engines.records import TokenRow
 from dialekt.models.machine import fastest_precision
 from dialekt.models.padding import PadStyle, pad_rows, unpad
 
 _STATIC_BATCH_TOKENS = 65_536  # a static embedding is a look-up: what a call costs is the call
+_PROBED_LENGTHS = (3, 17, 60, 5)
+_MIN_PACKED_COSINE = 0.999
+_NOT_PACKED = (TypeError, ValueError, AttributeError, ImportError, NotImplementedError)  # models that cannot be packed
 
 
 class TorchEngine:
-    """An embedding model in torch, without its last normalisation."""
+    """An embedding model in torch, without its last normalisation. `packed` rows take no padding."""
 
     name = EngineName.TORCH
 
-    def __init__(self, model: SentenceTransformer, *, precision: Precision):
+    def __init__(self, model: SentenceTransformer, *, precision: Precision, packed: bool = False):
         self.precision: str = precision.value
         self.device = model.device
         self.width = int(model.get_embedding_dimension() or 0)
         self._static = isinstance(model[0], StaticEmbedding)
         self._modules: list[Any] = [module for module in model if not isinstance(module, Normalize)]
         self._style = PadStyle(0) if self._static else PadStyle.of(model.tokenizer)
+        self._packed = PackedTransformer(model) if packed else None
         self._mixed = precision is Precision.BF16 and model.dtype is torch.float32
         self.batch_tokens = _STATIC_BATCH_TOKENS if self._static else batch_tokens(model.device.type)
         self.size_bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
 
     @classmethod
-    def of(cls, model: SentenceTransformer, *, precision: Precision | None) -> Self:
+    def of(cls, model: SentenceTransformer, *, precision: Precision | None, pack: bool | None = None) -> Self:
         """Take over a loaded model; its weights are rounded to `precision`, the machine's fastest where unset.
 
-        A static embedding multiplies nothing, so rounding it would bring nothing. Raises `ModelError` for a model
-        that does not take token ids.
+        A static embedding multiplies nothing, so rounding it would bring nothing. `pack` leaves padding out where the
+        model allows it, on a GPU if unset. Raises `ModelError` for a model that does not take token ids.
         """
         check_takes_ids(model)
         fastest = Precision.FP32 if isinstance(model[0], StaticEmbedding) else fastest_precision(str(model.device))
         precision = precision or fastest
         if precision is Precision.BF16:
             model.to(torch.bfloat16)
-        return cls(model.eval(), precision=precision)
+        engine = cls(model.eval(), precision=precision)
+        pack = model.device.type == "cuda" if pack is None else pack
+        return engine._without_padding(model, precision) if pack and not engine._static else engine
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether rows take no padding."""
+        return self._packed is not None
 
     def run(self, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
         """Return pooled vectors (rows, width), not normalised."""
@@ -61,7 +73,10 @@ class TorchEngine:
             weights = self._modules[0].embedding.weight.detach()
             return [self._numpy(weights[torch.tensor(row.ids, device=self.device)]) for row in rows]
         states = self._numpy(self._forward(rows)["token_embeddings"])
-        return unpad(states, [len(row.ids) for row in rows], self._style)
+        lengths = [len(row.ids) for row in rows]
+        if self._packed is not None:
+            return [part.copy() for part in np.split(states[0], np.cumsum(lengths)[:-1])]
+        return unpad(states, lengths, self._style)
 
     def close(self) -> None:
         """Let go of the weights."""
@@ -70,15 +85,36 @@ class TorchEngine:
             torch.cuda.empty_cache()
 
     def _forward(self, rows: Sequence[TokenRow]) -> dict[str, Any]:
-        features: dict[str, Any] = self._features(rows)
         try:
             with torch.inference_mode(), self._autocast():
-                for module in self._modules:
+                features, modules = self._begin(rows)
+                for module in modules:
                     features = module(features)
         except RuntimeError as error:  # torch's word for "out of memory" and for a kernel that failed
             first_line = str(error).strip().partition("\n")[0]
             raise BackendError(f"the model failed: {first_line}") from error
         return features
+
+    def _begin(self, rows: Sequence[TokenRow]) -> tuple[dict[str, Any], list[Any]]:
+        """Return the inputs of the first module, or the outputs of a packed transformer; and the modules to come."""
+        if self._packed is not None:
+            return self._packed(rows), self._modules[1:]
+        return self._features(rows), self._modules
+
+    def _without_padding(self, model: SentenceTransformer, precision: Precision) -> Self:
+        """Return an engine without padding if it computes the same vectors, else this one."""
+        vocabulary = len(model.tokenizer)
+        rows = [TokenRow([token % vocabulary for token in range(length, 3 * length)]) for length in _PROBED_LENGTHS]
+        attention = model[0].model.config._attn_implementation
+        expected = normalize(self.run(rows))
+        try:
+            packed = type(self)(model, precision=precision, packed=True)
+            if (normalize(packed.run(rows)) * expected).sum(axis=1).min() >= _MIN_PACKED_COSINE:
+                return packed
+        except (BackendError, *_NOT_PACKED):
+            pass
+        model[0].model.set_attn_implementation(attention)
+        return self
 
     def _features(self, rows: Sequence[TokenRow]) -> dict[str, torch.Tensor]:
         if self._static:
