@@ -164,7 +164,9 @@ def test_an_unknown_model_is_never_another_one(served: Served, client: openai.Op
 def test_long_arrays_go_through_in_order(client: openai.OpenAI) -> None:
     """2,048 inputs are more than all permits, and are answered in their order; one more is refused."""
     texts = [f"pump {number}" for number in range(2048)]
-    found = vectors_of(client.embeddings.create(model="tiny", input=texts))
+    answer = client.embeddings.create(model="tiny", input=texts)
+    found = vectors_of(answer)
+    assert [row.index for row in answer.data] == list(range(2048))
     some = [0, 255, 256, 1000, 2047]
     alone = vectors_of(client.embeddings.create(model="tiny", input=[texts[row] for row in some]))
     assert np.allclose(found[some], alone, atol=1e-5)
