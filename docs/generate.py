@@ -197,7 +197,8 @@ def _parameters(callback: Callable[..., Any]) -> Iterator[Parameter]:
         note = next(item for item in notes if isinstance(item, OptionInfo | ArgumentInfo))
         required = parameter.default is inspect.Parameter.empty
         default = "required" if required else _default(parameter.default)
-        yield Parameter(_spelling(name, kind, note), note.help or "", default, isinstance(note, OptionInfo))
+        meaning = " ".join(part for part in (note.help, f"Or `{note.envvar}`." if note.envvar else "") if part)
+        yield Parameter(_spelling(name, kind, note), meaning, default, isinstance(note, OptionInfo))
 
 
 def _spelling(name: str, kind: Any, note: OptionInfo | ArgumentInfo) -> str:
@@ -206,7 +207,7 @@ def _spelling(name: str, kind: Any, note: OptionInfo | ArgumentInfo) -> str:
     # Option("--set", ...) has the signature (default, *names): inside Annotated the "default" is the first name.
     given = [str(item) for item in (note.default, *(note.param_decls or ())) if str(item).startswith("-")]
     names = ", ".join(given or [f"--{name.replace('_', '-')}"])
-    return names if kind is bool else f"{names} {note.metavar or _placeholder(kind)}"
+    return names if bool in {kind, *get_args(kind)} else f"{names} {note.metavar or _placeholder(kind)}"
 
 
 def _placeholder(kind: Any) -> str:
@@ -216,7 +217,7 @@ def _placeholder(kind: Any) -> str:
             return part.__name__.removesuffix("Name").upper()
         if isinstance(part, type) and issubclass(part, Path):
             return "PATH"
-    return "NUMBER" if kind is int else "TEXT"
+    return "NUMBER" if int in {kind, *get_args(kind)} else "TEXT"
 
 
 def _default(value: object) -> str:
