@@ -61,7 +61,8 @@ async def running(sources: Sequence[Source], tmp_path: Path, **settings: Any) ->
 
 def work(*texts: str, **changes: Any) -> Work:
     """Work with some texts."""
-    given = {"priority": Priority.QUERY, "deadline_seconds": 5.0, "options": TokenizeOptions()} | changes
+    given: dict[str, Any] = {"priority": Priority.QUERY, "deadline_seconds": 5.0, "options": TokenizeOptions()}
+    given |= changes
     return Work(inputs=tuple(ModelInput(text) for text in texts), **given)
 
 
@@ -102,6 +103,9 @@ async def test_too_long_and_unknown_requests_fail_alone(tiny_model: Path, tmp_pa
             raise_it(refused)
         with pytest.raises(UnknownModelError, match="'other' is not served"):
             async with service.lease("other"):
+                pass
+        with pytest.raises(UnknownModelError, match="'tiny@' is not served"):
+            async with service.lease("tiny@"):
                 pass
         with pytest.raises(UnknownModelError, match="has no versions"):
             async with service.lease("tiny@v1"):

@@ -99,8 +99,8 @@ class Sources:
 
         Raises `UnknownModelError`. Nothing of the reference becomes part of a path.
         """
-        name, _, version = reference.partition("@")
-        source = self._by_name.get(name)
+        name, at, version = reference.partition("@")
+        source = None if at and not version else self._by_name.get(name)
         match source:
             case None:
                 raise UnknownModelError(
