@@ -1,5 +1,6 @@
 """Loading a model for the server: named engines, the choice, reloads."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from sentence_transformers.sentence_transformer.modules import StaticEmbedding
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from dialekt.config import EngineName, ModelConfig, Precision
-from dialekt.errors import ModelError
+from dialekt.errors import MissingExtraError, ModelError
 from dialekt.models.contract import EncodingContract
 from dialekt.models.encoder import Encoder, normalize
 from dialekt.models.engines.choice import CalibrationMaterial, QualityGate
@@ -132,3 +133,21 @@ def test_a_cross_encoder_runs_in_torch(tiny_model: Path, tmp_path: Path) -> None
     assert servable.choice.trials[0].refused == "a cross-encoder runs in torch only"
     rows = servable.tokenizer.encode([ModelInput("oil", pair="the pump leaks oil")], TokenizeOptions())
     assert servable.engine.run(rows).shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("engine", "module", "extra"),
+    [
+        (EngineName.ONNX, "onnxscript", "serve"),
+        (EngineName.OPENVINO, "openvino", "openvino"),
+        (EngineName.OPENVINO_INT8, "nncf", "openvino"),
+    ],
+)
+def test_a_named_engine_that_is_not_installed(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: EngineName, module: str, extra: str
+) -> None:
+    """The error names the extra to install, before any graph is built."""
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(MissingExtraError, match=f"the engine '{engine}' needs the optional dependency set '{extra}'"):
+        load(tiny_model, tmp_path, engine)
+    assert not any(tmp_path.iterdir())
