@@ -245,6 +245,17 @@ def test_while_draining_new_requests_are_answered_and_end_their_connection() -> 
             assert b"connection: close" in read_all(client)
 
 
+def test_a_connection_that_was_just_made_is_answered() -> None:
+    """A client that has connected when the server stops listening still gets its answer."""
+    with running() as found, found.connect() as client:
+        found.server.end()
+        while not found.server.should_exit:
+            time.sleep(0.005)
+        time.sleep(0.1)
+        client.sendall(GET)
+        assert b"connection: close" in read_all(client)
+
+
 def test_the_end_does_not_wait_for_ever() -> None:
     """A request that takes longer than the drain time is given up."""
     with running(drain_seconds=1.0) as found, found.connect() as client:

@@ -11,6 +11,8 @@ from typing import Any, ClassVar
 import orjson
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+ARRIVAL_SECONDS = 0.5  # when the server ends: for the first request of a connection that was just made
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -72,6 +74,18 @@ class GuardedConnection(HttpToolsProtocol):
         """The answer is written."""
         self._since = self.loop.time()
         super().on_response_complete()
+
+    def shutdown(self) -> None:
+        """End the connection, after the answer to a request that is here or on its way."""
+        answered = self.cycle is None or self.cycle.response_complete
+        if answered and self._receiving:
+            self.loop.call_later(ARRIVAL_SECONDS, self._close_if_silent)
+        else:
+            super().shutdown()
+
+    def _close_if_silent(self) -> None:
+        if self._receiving and not self.transport.is_closing():
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is no HTTP."""
