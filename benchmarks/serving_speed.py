@@ -7,8 +7,10 @@ bulk, 32 passages of 128 tokens a request from 8 clients. The servers take turns
 all of them are up all the time, so a machine that speeds up or slows down treats all alike. Every vector is compared
 with the library's first. The generator runs on the same machine and takes its share of every server's time alike.
 
-"offline" is the same engine in this process, without HTTP, in batches as full as the server's were: once the model
-alone, once with tokenising. infinity needs older versions than ours, so it lives in a virtual environment of its own:
+The last columns are a server's share of its engine without HTTP: the model alone, and the model with tokenising. Both
+run in a process of their own between the turns, in batches as full as the server's were.
+
+infinity needs older versions than ours, so it lives in a virtual environment of its own:
 pip install "infinity_emb[server,torch,optimum]==0.0.78" with typer 0.12.5, click 8.1.8, "transformers<4.58", "numpy<2".
 """
 
@@ -18,28 +20,26 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmarks.offline_engine import Offline, OfflineEngine, Task
 from benchmarks.server_process import Command, Server, dialekt_command, free_port, servers
 from numpy.typing import NDArray
 
-from dialekt.config import EngineName, ModelConfig
+from dialekt.config import EngineName
 from dialekt.load.records import Pace, Plan, Protocol, Summary
 from dialekt.load.rounds import run_round
 from dialekt.load.statistics import ratio
 from dialekt.load.targets import Access, fetch, find_target, make_body, make_requests
 from dialekt.load.texts import Length, make_texts
 from dialekt.models.base import fetch_model
-from dialekt.models.engines.loading import load_servable
-from dialekt.models.engines.records import ModelInput, TokenizeOptions
-from dialekt.models.engines.servable import Servable
 
 PLAIN = "plain FastAPI"
+BULK_SECONDS = 3  # times longer: a slow server takes seconds for one round of its clients
 NAME = "bench"  # of the model at every server
 ENGINES = tuple(EngineName)
 
@@ -61,14 +61,6 @@ class Contender:
     name: str
     server: Server
     protocol: Protocol
-
-
-@dataclass(frozen=True, slots=True)
-class Offline:
-    """Texts per second of an engine without a server: the model alone, and with tokenising."""
-
-    model: float
-    whole: float
 
 
 def commands(options: argparse.Namespace, model: Path, folder: Path) -> dict[str, tuple[Command, int]]:
@@ -149,25 +141,8 @@ def read_vectors(answer: Any, protocol: Protocol) -> NDArray[np.float32]:
     return np.stack(rows)
 
 
-def offline(servable: Servable, kind: Kind, batch: int, seconds: float) -> Offline:
-    """Run the engine alone for some seconds, in batches of so many texts."""
-    inputs = [ModelInput(text) for text in make_texts(max(batch, 512), kind.length, seed=4)]
-    groups = [inputs[start : start + batch] for start in range(0, len(inputs) - batch + 1, batch)]
-    rows = [servable.tokenizer.encode(group, TokenizeOptions()) for group in groups]
-    rates = []
-    for tokenises in (False, True):
-        begun, done = time.perf_counter(), 0
-        while time.perf_counter() - begun < seconds / 2:
-            place = (done // batch) % len(groups)
-            tokens = servable.tokenizer.encode(groups[place], TokenizeOptions()) if tokenises else rows[place]
-            servable.engine.run(tokens)
-            done += batch
-        rates.append(done / (time.perf_counter() - begun))
-    return Offline(*rates)
-
-
 def compete(
-    kind: Kind, plans: Mapping[str, Plan], engines: Mapping[str, Servable], rounds: int
+    kind: Kind, plans: Mapping[str, Plan], engines: Mapping[str, OfflineEngine], rounds: int
 ) -> tuple[dict[str, list[Summary]], dict[str, list[Offline]]]:
     """Let all take turns; return the rounds of each server, and of each engine alone."""
     found: dict[str, list[Summary]] = {name: [] for name in plans}
@@ -181,7 +156,7 @@ def compete(
             if name in engines:
                 fill = found[name][-1].batch_fill
                 batch = min(max(round(fill.texts), 1), 512) if fill else 32
-                alone[name].append(offline(engines[name], kind, batch, kind.pace.seconds / 2))
+                alone[name].append(engines[name].run(Task(kind.length, batch, kind.pace.seconds / 2)))
     return found, alone
 
 
@@ -218,16 +193,10 @@ def _latencies(rounds: Sequence[Summary], name: str) -> list[float]:
     return [getattr(one.latency_ms, name, 0.0) for one in rounds]
 
 
-def load_engines(options: argparse.Namespace, names: Sequence[str], model: Path) -> dict[str, Servable]:
+def load_engines(options: argparse.Namespace, names: Sequence[str], model: Path) -> dict[str, OfflineEngine]:
     """Load the engines whose servers run, for their speed without a server."""
-    found = {}
-    for engine in options.engines:
-        if f"dialekt {engine}" in names:
-            config = ModelConfig(base=str(model))
-            found[f"dialekt {engine}"] = load_servable(
-                str(model), model=config, engine=engine, dtype=None, cache=None, material=None
-            )
-    return found
+    chosen = {f"dialekt {engine}": engine for engine in options.engines}
+    return {name: OfflineEngine(model, engine) for name, engine in chosen.items() if name in names}
 
 
 def measure(options: argparse.Namespace, running: Mapping[str, Server], model: Path) -> None:
@@ -240,12 +209,17 @@ def measure(options: argparse.Namespace, running: Mapping[str, Server], model: P
     for contender in racing:
         print(f"{contender.name:24}smallest cosine to the library {cosine(contender, texts, exact):.5f}")
     engines = load_engines(options, list(running), model)
-    for name, servable in engines.items():
-        print(f"{name:24}{servable.engine.name} {servable.engine.precision}")
+    for name, engine in engines.items():
+        print(f"{name:24}{engine.name}")
     closed = Pace(64, options.seconds, warmup_seconds=1.0)
     kinds = [
         Kind("single short queries, 64 clients", Length.SHORT, 1, closed),
-        Kind("bulk: 32 passages of 128 tokens, 8 clients", Length.PASSAGE, 32, replace(closed, connections=8)),
+        Kind(
+            "bulk: 32 passages of 128 tokens, 8 clients",
+            Length.PASSAGE,
+            32,
+            replace(closed, connections=8, seconds=BULK_SECONDS * options.seconds),
+        ),
     ]
     for kind in kinds:
         plans = {contender.name: make_plan(contender, kind) for contender in racing}
