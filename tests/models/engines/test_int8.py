@@ -13,7 +13,7 @@ from sentence_transformers import SentenceTransformer
 
 from dialekt.config import EngineName
 from dialekt.errors import ModelError
-from dialekt.models.engines import int8
+from dialekt.models.engines import int8, rounding
 from dialekt.models.engines.bulk import run_rows
 from dialekt.models.engines.graph import export_graph
 from dialekt.models.engines.int8 import quantize_onnx, quantize_openvino
@@ -116,7 +116,7 @@ def test_what_errs_most_stays_in_fp32(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Products above the bound are left as they are, and named; with all of them left the graph is the fp32 one."""
-    monkeypatch.setattr(int8, "_MOST_ERROR", 0.0)
+    monkeypatch.setattr(rounding, "_MOST_ERROR", 0.0)
     facts = quantize_onnx(tiny_graph, rows, tmp_path / "model.onnx")
     assert len(facts.kept) == facts.products == 12
     found, expected = (_onnx(path, model).run(rows) for path in (tmp_path / "model.onnx", tiny_graph))

@@ -1,15 +1,10 @@
-"""An fp32 graph → an int8 graph whose scales come from the domain's own texts.
+"""An fp32 graph → an int8 graph that is calibrated on the domain's own texts.
 
-Every product with a weight matrix becomes one of 8-bit integers. What costs quality are the few channels of the
-activations that are ten times larger than the others; so, per product:
+Every product with a weight matrix becomes one of 8-bit integers, rounded as `rounding` says, or stays in fp32 where
+that errs much.
 
-- SmoothQuant (Xiao et al. 2022, arXiv:2211.10438): activations are divided and weights multiplied by a factor per
-  channel, here with the exponent that errs least on the domain's texts instead of one for all;
-- the activations' scale is fixed beforehand, so a text's vector does not depend on its batch, as it does where
-  every batch finds its own scale;
-- weights are rounded one after the other, each making good the error of those before on the domain's texts
-  (GPTQ, Frantar et al. 2022, arXiv:2210.17323);
-- a product that still errs much stays in fp32.
+Measured on MiniLM with 150 texts of a domain that were not calibrated on, least and mean cosine with fp32: .9876 and
+.9952 with onnxruntime's dynamic quantisation per channel, .9983 and .9993 here, at 0.86 times its speed.
 """
 
 import logging
@@ -20,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -32,16 +26,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dialekt.errors import MissingExtraError, ModelError
 from dialekt.models.engines.records import TokenRow
+from dialekt.models.engines.rounding import SMALLEST, Activation, Product, Quantized, Weight, quantize_products
 from dialekt.store.atomic import disk_errors
 
 _MOST_TOKENS = 4_096
 _OBSERVED_BYTES = 256 << 20  # of activations held at once
-_SEARCH_TOKENS = 1_024
-_EXPONENTS = (0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0)
-_SMALLEST_CHANNEL = 1e-5  # a channel that is never used
-_DAMPING = 0.01  # of the mean diagonal, as in GPTQ
-_BLOCK = 128
-_MOST_ERROR = 0.02  # of a product's variance; above it it stays in fp32
 _CONTRIB = "com.microsoft"
 
 
@@ -56,46 +45,6 @@ class Int8Facts:
     kept: tuple[str, ...]
     tokens: int
     mean_error: float
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Product:
-    """A product of activations with a weight matrix (inputs, outputs)."""
-
-    name: str
-    weight: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Activation:
-    """How activations become 8-bit: times `factor` (channels,), over `scale`, plus `zero`."""
-
-    factor: NDArray[np.float32]
-    scale: np.float32
-    zero: np.uint8
-
-    def rounded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return smoothed activations as the 8 bits hold them."""
-        integers = np.clip(np.round(values * self.factor / self.scale) + self.zero, 0, 255)
-        result: NDArray[np.float32] = (integers - self.zero) * self.scale
-        return result
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Weight:
-    """A weight matrix in 8 bits, int8 (inputs, outputs), with a scale per output."""
-
-    integers: NDArray[np.int8]
-    scales: NDArray[np.float32]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Quantized:
-    """What replaces all products of one tensor of activations."""
-
-    activation: _Activation
-    weights: Mapping[str, _Weight]
-    errors: Mapping[str, float]
 
 
 def quantize_onnx(graph: Path, rows: Sequence[TokenRow], out: Path) -> Int8Facts:
@@ -116,7 +65,7 @@ def quantize_onnx(graph: Path, rows: Sequence[TokenRow], out: Path) -> Int8Facts
     largest_weight = _largest_weight()
     widths = {tensor: len(group[0].weight) for tensor, group in products.items()}
     found = {
-        tensor: _quantize(values, products[tensor], largest_weight=largest_weight)
+        tensor: quantize_products(values, products[tensor], largest_weight=largest_weight)
         for tensor, values in _observed(graph, widths, rows)
     }
     _rewrite(model, found)
@@ -138,15 +87,15 @@ def _sampled(rows: Sequence[TokenRow]) -> list[TokenRow]:
     return list(rows[:: max(1, -(-tokens // _MOST_TOKENS))])
 
 
-def _products(model: Any) -> dict[str, list[_Product]]:
+def _products(model: Any) -> dict[str, list[Product]]:
     """Return the products with a weight matrix, by the tensor of activations that they share."""
     weights = {item.name: item for item in model.graph.initializer if len(item.dims) == 2}
-    found: dict[str, list[_Product]] = {}
+    found: dict[str, list[Product]] = {}
     for node in model.graph.node:
         if node.op_type == "MatMul" and node.input[1] in weights:
             weight = numpy_helper.to_array(weights[node.input[1]])
             if weight.dtype == np.float32:
-                found.setdefault(node.input[0], []).append(_Product(node.name, weight))
+                found.setdefault(node.input[0], []).append(Product(node.name, weight))
     return found
 
 
@@ -188,86 +137,6 @@ def _feed(row: TokenRow, names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
     return {name: every[name] for name in names}
 
 
-def _quantize(values: NDArray[np.float32], products: Sequence[_Product], *, largest_weight: int) -> _Quantized:
-    """Find the scales of the activations, then round the weights of every product."""
-    activation = _best_activation(values, products, largest_weight=largest_weight)
-    smoothed = values * activation.factor
-    inverse = _inverse_root(smoothed)
-    rounded = activation.rounded(values)
-    weights, errors = {}, {}
-    for product in products:
-        weight = product.weight / activation.factor[:, None]
-        made = _round_in_turn(weight, inverse, largest=largest_weight)
-        errors[product.name] = _error(smoothed @ weight, rounded @ (made.integers * made.scales))
-        if errors[product.name] <= _MOST_ERROR:
-            weights[product.name] = made
-    return _Quantized(activation, weights, errors)
-
-
-def _best_activation(values: NDArray[np.float32], products: Sequence[_Product], *, largest_weight: int) -> _Activation:
-    """Try exponents: a higher one takes the outliers out of the activations and puts them into the weights."""
-    low, high = values.min(axis=0), values.max(axis=0)  # (channels,)
-    reach = np.maximum(-low, high).clip(min=_SMALLEST_CHANNEL)
-    weight = np.concatenate([product.weight for product in products], axis=1)
-    weight_reach = np.abs(weight).max(axis=1).clip(min=_SMALLEST_CHANNEL)
-    few = values[:: max(1, len(values) // _SEARCH_TOKENS)]
-    wanted = few @ weight
-    tried = []
-    for exponent in _EXPONENTS:
-        factor = weight_reach ** (1 - exponent) / reach**exponent
-        activation = _activation(low, high, factor / np.exp(np.log(factor).mean()))
-        made = _rounded_weight(weight / activation.factor[:, None], largest=largest_weight)
-        tried.append((_error(wanted, activation.rounded(few) @ (made.integers * made.scales)), activation))
-    return min(tried, key=itemgetter(0))[1]
-
-
-def _activation(low: NDArray[np.float32], high: NDArray[np.float32], factor: NDArray[np.float32]) -> _Activation:
-    lowest, highest = min(0.0, float((low * factor).min())), max(0.0, float((high * factor).max()))
-    scale = np.float32(max(highest - lowest, _SMALLEST_CHANNEL) / 255)
-    return _Activation(factor.astype(np.float32), scale, np.uint8(round(-lowest / float(scale))))
-
-
-def _weight_scales(weight: NDArray[np.floating], *, largest: int) -> NDArray[np.float32]:
-    reach = np.abs(weight).max(axis=0).clip(min=_SMALLEST_CHANNEL)
-    scales: NDArray[np.float32] = (reach / largest).astype(np.float32)
-    return scales
-
-
-def _rounded_weight(weight: NDArray[np.floating], *, largest: int) -> _Weight:
-    scales = _weight_scales(weight, largest=largest)
-    return _Weight(np.round(weight / scales).astype(np.int8), scales)
-
-
-def _inverse_root(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the upper Cholesky factor of the inverse of the activations' damped second moments."""
-    moments = (values.T @ values).astype(np.float64)
-    moments[np.diag_indices_from(moments)] += _DAMPING * np.trace(moments) / len(moments) + _SMALLEST_CHANNEL
-    root: NDArray[np.float32] = np.linalg.cholesky(np.linalg.inv(moments)).T.astype(np.float32)
-    return root
-
-
-def _round_in_turn(weight: NDArray[np.float32], inverse: NDArray[np.float32], *, largest: int) -> _Weight:
-    """Round input by input; what is lost at one is made good at those to come, block by block."""
-    left = weight.astype(np.float32, copy=True)
-    scales = _weight_scales(weight, largest=largest)
-    integers = np.empty(weight.shape, dtype=np.int8)
-    for start in range(0, len(left), _BLOCK):
-        stop = min(start + _BLOCK, len(left))
-        losses = np.empty((stop - start, left.shape[1]), dtype=np.float32)
-        for row in range(start, stop):
-            integers[row] = np.clip(np.round(left[row] / scales), -largest, largest)
-            losses[row - start] = (left[row] - integers[row] * scales) / inverse[row, row]
-            left[row + 1 : stop] -= np.outer(inverse[row, row + 1 : stop], losses[row - start])
-        left[stop:] -= inverse[start:stop, stop:].T @ losses
-    return _Weight(integers, scales)
-
-
-def _error(wanted: NDArray[np.float32], found: NDArray[np.float32]) -> float:
-    """Return the mean squared error as a part of the variance."""
-    variance = float(np.square(wanted - wanted.mean(axis=0)).mean())
-    return float(np.square(wanted - found).mean()) / max(variance, 1e-12)
-
-
 def _largest_weight() -> int:
     """Return the largest 8-bit weight whose products onnxruntime adds without overflow on this CPU.
 
@@ -279,7 +148,7 @@ def _largest_weight() -> int:
     return 127 if flags.is_file() and "vnni" in flags.read_text(encoding="utf-8") else 63
 
 
-def _rewrite(model: Any, found: Mapping[str, _Quantized]) -> None:
+def _rewrite(model: Any, found: Mapping[str, Quantized]) -> None:
     """Put integer products, and the rounding of their activations, in the place of those that were quantised."""
     by_node = {name: (tensor, quantized) for tensor, quantized in found.items() for name in quantized.weights}
     nodes: list[Any] = []
@@ -294,7 +163,7 @@ def _rewrite(model: Any, found: Mapping[str, _Quantized]) -> None:
             rounded.add(tensor)
             nodes += _rounding(tensor)
             constants += _activation_constants(tensor, quantized.activation)
-        nodes.append(_integer_product(tensor, node))
+        nodes += _integer_product(tensor, node)
         constants += _weight_constants(node.name, quantized.weights[node.name])
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -307,23 +176,39 @@ def _rewrite(model: Any, found: Mapping[str, _Quantized]) -> None:
 
 
 def _rounding(tensor: str) -> list[Any]:
+    """Return the operations from activations to integers; `reach` (…, 1) is the scale of every token."""
+    steps = (
+        ("Mul", ("", "factor"), "smooth"),
+        ("Abs", ("smooth",), "size"),
+        ("ReduceMax", ("size", "axis"), "largest"),
+        ("Max", ("largest", "smallest"), "reach"),
+        ("Reciprocal", ("reach",), "inverse"),
+        ("Mul", ("smooth", "inverse"), "even"),
+        ("QuantizeLinear", ("even", "scale", "zero"), "integers"),
+    )
     return [
-        helper.make_node("Mul", [tensor, f"{tensor}.factor"], [f"{tensor}.smooth"], name=f"{tensor}.smoothing"),
         helper.make_node(
-            "QuantizeLinear",
-            [f"{tensor}.smooth", f"{tensor}.scale", f"{tensor}.zero"],
-            [f"{tensor}.integers"],
-            name=f"{tensor}.rounding",
-        ),
+            operation,
+            [f"{tensor}.{name}" if name else tensor for name in inputs],
+            [f"{tensor}.{output}"],
+            name=f"{tensor}.{output}.node",
+        )
+        for operation, inputs, output in steps
     ]
 
 
-def _activation_constants(tensor: str, activation: _Activation) -> list[Any]:
-    values = {"factor": activation.factor, "scale": np.asarray(activation.scale), "zero": np.asarray(activation.zero)}
+def _activation_constants(tensor: str, activation: Activation) -> list[Any]:
+    values = {
+        "factor": activation.factor,
+        "axis": np.array([-1]),
+        "smallest": np.array(SMALLEST, dtype=np.float32),
+        "scale": np.asarray(activation.scale),
+        "zero": np.asarray(activation.zero),
+    }
     return [numpy_helper.from_array(value, f"{tensor}.{name}") for name, value in values.items()]
 
 
-def _integer_product(tensor: str, node: Any) -> Any:
+def _integer_product(tensor: str, node: Any) -> list[Any]:
     inputs = [
         f"{tensor}.integers",
         f"{node.name}.integers",
@@ -332,10 +217,14 @@ def _integer_product(tensor: str, node: Any) -> Any:
         f"{tensor}.zero",
         f"{node.name}.zeros",
     ]
-    return helper.make_node("MatMulIntegerToFloat", inputs, list(node.output), name=node.name, domain=_CONTRIB)
+    even = f"{node.name}.even"
+    return [
+        helper.make_node("MatMulIntegerToFloat", inputs, [even], name=node.name, domain=_CONTRIB),
+        helper.make_node("Mul", [even, f"{tensor}.reach"], list(node.output), name=f"{node.name}.back"),
+    ]
 
 
-def _weight_constants(name: str, weight: _Weight) -> list[Any]:
+def _weight_constants(name: str, weight: Weight) -> list[Any]:
     zeros = np.zeros(weight.integers.shape[1], dtype=np.int8)
     values = {"integers": weight.integers, "scales": weight.scales, "zeros": zeros}
     return [numpy_helper.from_array(value, f"{name}.{part}") for part, value in values.items()]
