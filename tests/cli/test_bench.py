@@ -1,11 +1,14 @@
 """`dialekt bench serve` prints what it measured, compares two servers, and writes a page."""
 
+import os
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.load.conftest import Serve, serve
+from tests.load.conftest import Serve, Subject, serve
 
 __all__ = ["serve"]
 
@@ -58,6 +61,29 @@ def test_texts_of_a_file_are_sent(dialekt: Dialekt, serve: Serve, tmp_path: Path
         answer = dialekt("bench", "serve", subject.url, *QUICK, "--texts", texts, "--batch-size", "3")
         assert answer.code == 0, answer.err
         assert subject.bodies[0] == {"inputs": ["eins", "zwei", "eins"]}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_request_to_end_prints_what_was_measured(dialekt: Dialekt, serve: Serve, workers: str) -> None:
+    """Ctrl-C ends the load, not the command: the numbers until then are shown, by all processes."""
+    with serve() as subject:
+        answering = threading.Event()
+        timer = threading.Thread(target=_interrupt_under_load, args=(subject, answering))
+        timer.start()
+        words = ("--duration", "60", "--warmup", "0", "--workers", workers)
+        answer = dialekt("bench", "serve", subject.url, *words, "--json")
+        timer.join()
+    assert answer.code == 0, answer.err
+    (server,) = answer.json["servers"]
+    assert server["stopped"]
+    assert server["answered"] > 0
+    assert server["seconds"] < 60
+
+
+def _interrupt_under_load(subject: Subject, pause: threading.Event) -> None:
+    while len(subject.bodies) < 20:
+        pause.wait(0.05)
+    os.kill(os.getpid(), signal.SIGINT)
 
 
 @pytest.mark.parametrize(
