@@ -57,20 +57,16 @@ def build_page(load: Load, measured: Measurement) -> Page:
         project="Load test",
         created=datetime.now(UTC).isoformat(timespec="minutes").replace("T", " ").replace("+00:00", " UTC"),
         verdict=_verdict(measured),
-        tiles=tuple(Tile(_name(server), f"{server.summary.texts_per_second:,.0f} texts/s") for server in drawn),
+        tiles=tuple(Tile(server.name, f"{server.summary.texts_per_second:,.0f} texts/s") for server in drawn),
         sections=tuple(sections),
     )
-
-
-def _name(server: Server) -> str:
-    return f"{server.plan.target.host}:{server.plan.target.port}"
 
 
 def _verdict(measured: Measurement) -> Verdict:
     first = measured.servers[0]
     failed = sum(sum(server.summary.failures.values()) for server in measured.servers)
     tone, label = ("good", "No errors") if failed == 0 else ("caution", f"{failed:,} errors")
-    speed = f"{_name(first)} answers {first.summary.texts_per_second:,.0f} texts a second"
+    speed = f"{first.name} answers {first.summary.texts_per_second:,.0f} texts a second"
     ratios = "; ".join(f"{ratio.name} {ratio_text(ratio)}" for ratio in measured.ratios)
     reasons = (f"First over second server, with 95% intervals: {ratios}.",) if ratios else ()
     latency = first.summary.latency_ms
@@ -81,7 +77,7 @@ def _verdict(measured: Measurement) -> Verdict:
 def _numbers(measured: Measurement) -> Table:
     columns = [rows(server) for server in measured.servers]
     ratios = {ratio.name: ratio_text(ratio) for ratio in measured.ratios}
-    titles = [Column(_name(server), numeric=True) for server in measured.servers]
+    titles = [Column(server.name, numeric=True) for server in measured.servers]
     extra = [Column("first / second", numeric=True)] if ratios else []
     lines = [
         Row((Cell(name), *(Cell(one[name]) for one in columns), *([Cell(ratios.get(name, ""))] if ratios else ())))
@@ -94,7 +90,7 @@ def _histogram(servers: list[Server]) -> Figure:
     values = [latencies_ms(server.tally) for server in servers]
     high = max(float(np.percentile(one, SHOWN_PERCENTILE)) for one in values) or 1.0
     shapes = [
-        Distribution(_name(server), 0.0, high, _shares(one, high), float(np.median(one)), tone)
+        Distribution(server.name, 0.0, high, _shares(one, high), float(np.median(one)), tone)
         for server, one, tone in zip(servers, values, TONES, strict=False)
     ]
     top = max(max(shape.shares) for shape in shapes)
@@ -111,13 +107,13 @@ def _shares(values: Floats, high: float) -> tuple[float, ...]:
 
 def _tail(servers: list[Server]) -> Figure:
     percentiles = [np.percentile(latencies_ms(server.tally), SHARES) for server in servers]
-    titles = [Column("share of requests"), *(Column(_name(server), numeric=True) for server in servers)]
+    titles = [Column("share of requests"), *(Column(server.name, numeric=True) for server in servers)]
     lines = [
         Row((Cell(f"{share:g}%"), *(Cell(f"{float(one[place]):,.1f} ms") for one in percentiles)))
         for place, share in enumerate(SHARES)
     ]
     series = [
-        Series(_name(server), tuple(Point(place, float(value)) for place, value in enumerate(one)), tone)
+        Series(server.name, tuple(Point(place, float(value)) for place, value in enumerate(one)), tone)
         for server, one, tone in zip(servers, percentiles, TONES, strict=False)
     ]
     marks = tuple(Tick(place, f"{share:g}%") for place, share in enumerate(SHARES))
@@ -135,7 +131,7 @@ def _over_time(servers: list[Server]) -> Figure:
     for server, tone in zip(servers, TONES, strict=False):
         rates = _per_second(server)
         points = tuple(Point(second + 0.5, rate) for second, rate in enumerate(rates))
-        series.append(Series(_name(server), points, tone, dots=len(points) < 3))
+        series.append(Series(server.name, points, tone, dots=len(points) < 3))
     chart = LineChart("Texts a second over time", tuple(series), "seconds of measurement", width=560)
     return Figure(
         "Throughput", "Rounds follow each other without the pauses between them.", (Panel(line_chart(chart)),)

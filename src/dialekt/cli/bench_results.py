@@ -37,6 +37,11 @@ class Server:
     summary: "Summary"
     rounds: "tuple[Round, ...]"
 
+    @property
+    def name(self) -> str:
+        """The address without its scheme."""
+        return self.plan.target.url.partition("//")[2] or self.plan.target.url
+
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
@@ -78,9 +83,9 @@ def table(measured: Measurement) -> "Table":
     from rich.table import Table
 
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-    shown.add_column("")
+    shown.add_column("", no_wrap=True)
     for server in measured.servers:
-        shown.add_column(server.plan.target.url, justify="right", no_wrap=True)
+        shown.add_column(server.name, justify="right", no_wrap=True)
     ratios = {one.name: ratio_text(one) for one in measured.ratios}
     if ratios:
         shown.add_column("first / second", justify="right", no_wrap=True)
@@ -104,7 +109,7 @@ def rows(server: Server) -> dict[str, str]:
         **milliseconds,
         "answered": f"{found.answered:,}",
         "errors": _errors(found),
-        "batch fill": _fill(found),
+        **_fill(found),
     }
 
 
@@ -113,12 +118,15 @@ def _errors(found: "Summary") -> str:
     return ", ".join(f"{count:,} × {name}" for name, count in counts.items()) or "none"
 
 
-def _fill(found: "Summary") -> str:
+def _fill(found: "Summary") -> dict[str, str]:
+    """Return how full the server's batches were, where it says."""
     fill = found.batch_fill
-    if fill is None:
-        return NOTHING
-    tokens = "" if fill.tokens is None else f", {fill.tokens:,.0f} tokens"
-    return f"{fill.texts:.1f} texts{tokens}" + ("" if fill.share is None else f" ({fill.share:.0%})")
+    texts = tokens = NOTHING
+    if fill is not None:
+        texts = f"{fill.texts:.1f}"
+        share = "" if fill.share is None else f" ({fill.share:.0%})"
+        tokens = NOTHING if fill.tokens is None else f"{fill.tokens:,.0f}{share}"
+    return {"texts/batch": texts, "tokens/batch": tokens}
 
 
 def ratio_text(ratio: "Ratio") -> str:
