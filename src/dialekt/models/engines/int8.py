@@ -119,7 +119,8 @@ def _run(model: Any, tensors: Sequence[str], rows: Sequence[TokenRow]) -> Iterat
     del model.graph.output[:]
     model.graph.output.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in tensors)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 3  # errors
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     names = [item.name for item in session.get_inputs()]
     found: list[list[NDArray[np.float32]]] = [[] for _ in tensors]

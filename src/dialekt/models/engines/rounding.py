@@ -18,6 +18,7 @@ from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import solve_triangular
 
 SMALLEST = 1e-5  # reach of a channel or token without activations
 _SEARCH_TOKENS = 1_024
@@ -95,10 +96,11 @@ def _best_activation(values: NDArray[np.float32], products: Sequence[Product], *
     tried = []
     for exponent in _EXPONENTS:
         factor = weight_reach ** (1 - exponent) / reach**exponent
-        activation = _activation(values, (factor / np.exp(np.log(factor).mean())).astype(np.float32))
-        made = _rounded_weight(weight / activation.factor[:, None], largest=largest_weight)
-        tried.append((_error(wanted, activation.rounded(few) @ (made.integers * made.scales)), activation))
-    return min(tried, key=itemgetter(0))[1]
+        factor = (factor / np.exp(np.log(factor).mean())).astype(np.float32)
+        made = _rounded_weight(weight / factor[:, None], largest=largest_weight)
+        found = _activation(few, factor).rounded(few) @ (made.integers * made.scales)
+        tried.append((_error(wanted, found), factor))
+    return _activation(values, min(tried, key=itemgetter(0))[1])
 
 
 def _activation(values: NDArray[np.float32], factor: NDArray[np.float32]) -> Activation:
@@ -128,11 +130,12 @@ def _rounded_weight(weight: NDArray[np.floating], *, largest: int) -> Weight:
 
 
 def _inverse_root(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the upper Cholesky factor of the inverse of the activations' damped second moments."""
+    """Return the upper factor U of the inverse UᵀU of the activations' damped second moments."""
     moments = (values.T @ values).astype(np.float64)
     moments[np.diag_indices_from(moments)] += _DAMPING * np.trace(moments) / len(moments) + SMALLEST
-    root: NDArray[np.float32] = np.linalg.cholesky(np.linalg.inv(moments)).T.astype(np.float32)
-    return root
+    root = np.linalg.cholesky(moments[::-1, ::-1])[::-1, ::-1]  # upper: moments = root rootᵀ
+    inverse: NDArray[np.float32] = solve_triangular(root, np.eye(len(root))).astype(np.float32)
+    return inverse
 
 
 def _round_in_turn(weight: NDArray[np.float32], inverse: NDArray[np.float32], *, largest: int) -> Weight:
