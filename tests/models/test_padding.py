@@ -27,10 +27,10 @@ def test_segments_stand_beside_their_tokens() -> None:
     assert arrays["token_type_ids"].tolist() == [[0, 0, 0], [0, 0, 1]]
 
 
-def test_the_longest_row_is_rounded_up() -> None:
-    """With a multiple the width is rounded up, so that fewer shapes occur."""
-    assert pad_rows([[1] * 9, [2]], PadStyle(0), multiple=8)["input_ids"].shape == (2, 16)
-    assert pad_rows([[1] * 8], PadStyle(0), multiple=8)["input_ids"].shape == (1, 8)
+def test_a_width_can_be_wanted() -> None:
+    """Rows are filled to the wanted width; a longer row is never cut."""
+    assert pad_rows([[1] * 9, [2]], PadStyle(0), longest=10)["input_ids"].shape == (2, 10)
+    assert pad_rows([[1] * 9, [2]], PadStyle(0), longest=8)["input_ids"].shape == (2, 9)
 
 
 def test_a_row_without_tokens_is_all_padding() -> None:

@@ -32,15 +32,14 @@ def pad_rows(
     style: PadStyle,
     *,
     segments: Sequence[Sequence[int] | None] | None = None,
-    multiple: int = 1,
+    longest: int = 1,
 ) -> dict[str, NDArray[np.int64]]:
-    """Return `input_ids` and `attention_mask`, and `token_type_ids` where wanted, all int64 (rows, longest).
+    """Return `input_ids` and `attention_mask`, and `token_type_ids` where wanted, all int64 (rows, width).
 
-    `longest` is rounded up to a `multiple`. A row without segments has segment 0 throughout.
+    The width is that of the longest row, and `longest` at least. A row without segments has segment 0 throughout.
     """
     lengths = np.fromiter(map(len, token_ids), dtype=np.int64, count=len(token_ids))
-    longest = max(1, int(lengths.max(initial=1)))
-    longest += -longest % multiple
+    longest = int(lengths.max(initial=max(1, longest)))
     places = np.arange(longest)
     filled = places >= longest - lengths[:, None] if style.left else places < lengths[:, None]  # (rows, longest)
     total = int(lengths.sum())

@@ -13,7 +13,7 @@ from dialekt.config import EngineName, Precision
 from dialekt.errors import BackendError, ModelError
 from dialekt.models.encoder import normalize
 from dialekt.models.engines.onnx_engine import OnnxEngine
-from dialekt.models.engines.openvino_engine import OpenVinoEngine
+from dialekt.models.engines.openvino_engine import OpenVinoEngine, rounded_up
 from dialekt.models.engines.records import TokenRow
 from dialekt.models.engines.torch_engine import TorchEngine
 from dialekt.models.padding import PadStyle
@@ -31,7 +31,7 @@ def onnx_engine(graph: Path) -> GraphEngine:
 
 def openvino_engine(graph: Path) -> GraphEngine:
     """Open a graph in OpenVINO, in fp32 on every processor."""
-    return OpenVinoEngine(graph, name=EngineName.OPENVINO, style=STYLE, precision=Precision.FP32)
+    return OpenVinoEngine(graph, name=EngineName.OPENVINO, style=STYLE, max_tokens=64, precision=Precision.FP32)
 
 
 @pytest.fixture(params=[onnx_engine, openvino_engine])
@@ -54,6 +54,16 @@ def test_vectors_are_torchs(make: Callable[[Path], GraphEngine], tiny_graph: Pat
     np.testing.assert_allclose(engine.run(ROWS), reference.run(ROWS), atol=1e-4)
     for found, expected in zip(engine.token_vectors(ROWS), reference.token_vectors(ROWS), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_more_rows_than_stay_as_they_are(
+    make: Callable[[Path], GraphEngine], tiny_graph: Path, reference: TorchEngine
+) -> None:
+    """Nineteen rows of up to 17 tokens are nineteen vectors, and every token has its own."""
+    rows = [TokenRow([2, *range(40, 40 + length), 3]) for length in range(-3, 16)]
+    engine = make(tiny_graph)
+    np.testing.assert_allclose(engine.run(rows), reference.run(rows), atol=1e-4)
+    assert [len(matrix) for matrix in engine.token_vectors(rows)] == [len(row.ids) for row in rows]
 
 
 def test_batched_equals_single(make: Callable[[Path], GraphEngine], tiny_graph: Path) -> None:
@@ -103,7 +113,32 @@ def test_a_damaged_graph(tmp_path: Path) -> None:
 
 def test_openvino_in_the_processors_precision(tiny_graph: Path, reference: TorchEngine) -> None:
     """Left alone, OpenVINO computes in bf16 where the processor has it, and says in which precision it does."""
-    engine = OpenVinoEngine(tiny_graph, name=EngineName.OPENVINO, style=STYLE)
+    engine = OpenVinoEngine(tiny_graph, name=EngineName.OPENVINO, style=STYLE, max_tokens=64)
     assert engine.precision in {"fp32", "bf16"}
     cosines = (normalize(engine.run(ROWS)) * normalize(reference.run(ROWS))).sum(axis=1)
     assert cosines.min() > (0.999 if engine.precision == "bf16" else 0.9999)
+
+
+def test_openvino_meets_few_shapes() -> None:
+    """Numbers of rows and tokens are rounded up by an eighth at most, and small ones stay."""
+    assert [rounded_up(count) for count in (1, 7, 16, 17, 18, 33, 100, 128, 250)] == [
+        1,
+        7,
+        16,
+        18,
+        18,
+        36,
+        104,
+        128,
+        256,
+    ]
+    assert all(count <= rounded_up(count) < count * 1.125 for count in range(1, 3_000))
+    assert len({rounded_up(count) for count in range(1, 513)}) == 56
+
+
+def test_openvino_never_goes_beyond_the_positions(tiny_graph: Path, reference: TorchEngine) -> None:
+    """A row as long as the model's positions is not rounded up to more than there are."""
+    rows = [TokenRow([2, *([40] * 126), 3]), TokenRow([2, *([40] * 121), 3])]
+    engine = OpenVinoEngine(tiny_graph, name=EngineName.OPENVINO, style=STYLE, max_tokens=127, precision=Precision.FP32)
+    for row in rows:
+        np.testing.assert_allclose(engine.run([row]), reference.run([row]), atol=1e-4)

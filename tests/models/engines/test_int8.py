@@ -147,7 +147,12 @@ def test_openvino_has_a_graph_of_its_own(
     """The OpenVINO graph is near the model too, and making it says nothing."""
     quantize_openvino(tiny_graph, rows, tmp_path / "model.xml")
     assert capfd.readouterr() == ("", "")
-    engine = OpenVinoEngine(tmp_path / "model.xml", name=EngineName.OPENVINO_INT8, style=PadStyle.of(model.tokenizer))
+    engine = OpenVinoEngine(
+        tmp_path / "model.xml",
+        name=EngineName.OPENVINO_INT8,
+        style=PadStyle.of(model.tokenizer),
+        max_tokens=64,
+    )
     assert _cosines(engine, _onnx(tiny_graph, model, EngineName.ONNX), rows).min() > 0.98
 
 

@@ -63,10 +63,10 @@ class Workshop:
                 return OnnxEngine(self._int8_graph(name), name=name, precision="int8", style=self._style())
             case EngineName.OPENVINO:
                 _require("openvino", ("openvino",), engine=name)
-                return OpenVinoEngine(self._fp32_graph(name), name=name, style=self._style())
+                return self._openvino(self._fp32_graph(name), name)
             case EngineName.OPENVINO_INT8:
                 _require("openvino", ("openvino", "nncf"), engine=name)
-                return OpenVinoEngine(self._int8_graph(name), name=name, style=self._style())
+                return self._openvino(self._int8_graph(name), name)
             case EngineName.AUTO:
                 raise ModelError("the engine 'auto' is a choice, not an engine")
             case _:
@@ -109,6 +109,9 @@ class Workshop:
         precision = self.dtype or fastest_precision(str(self.model.device))
         model = copy.deepcopy(self.model) if precision is Precision.BF16 else self.model
         return TorchEngine.of(model, precision=self.dtype)
+
+    def _openvino(self, graph: Path, name: EngineName) -> SizedEngine:
+        return OpenVinoEngine(graph, name=name, style=self._style(), max_tokens=self.contract.max_tokens)
 
     def _fp32_graph(self, name: EngineName) -> Path:
         if self.model.device.type != "cpu":
