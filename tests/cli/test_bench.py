@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -102,3 +103,12 @@ def test_what_cannot_work_is_two_lines(dialekt: Dialekt, words: tuple[str, ...],
     assert answer.code == code
     assert said in answer.err
     assert "hint: " in answer.err
+
+
+def test_a_missing_extra_is_named(dialekt: Dialekt, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the parser of answers the command says what to install."""
+    monkeypatch.setitem(sys.modules, "httptools", None)
+    answer = dialekt("bench", "serve", "http://127.0.0.1:9")
+    assert (answer.code, answer.out) == (1, "")
+    assert "needs the optional dependency set 'serve'" in answer.err
+    assert "pip install 'dialekt[serve]'" in answer.err

@@ -88,6 +88,7 @@ def bench_serve(
 
       dialekt bench serve http://127.0.0.1:3000 --compare http://127.0.0.1:8080 --batch-size 32 --length passage
     """
+    _check_installed()
     from dialekt.load.records import Pace
     from dialekt.load.rounds import run_rounds
     from dialekt.load.targets import Access
@@ -119,6 +120,16 @@ def bench_serve(
     say(describe(load))
     found = run_rounds(plans, rounds=turns, workers=workers, say=say)
     _finish(screen, load, measurement(plans, found), html)
+
+
+def _check_installed() -> None:
+    """Raise `MissingExtraError` where what sends and reads requests is not installed."""
+    from importlib.util import find_spec
+
+    from dialekt.errors import MissingExtraError
+
+    if any(find_spec(name) is None for name in ("httptools", "orjson")):
+        raise MissingExtraError("serve", needed_for="dialekt bench serve")
 
 
 def _plan(url: str, load: Load) -> "Plan":
