@@ -153,7 +153,7 @@ async def test_a_long_array_runs_in_windows(tiny_model: Path, tmp_path: Path) ->
 async def test_deadlines_and_clients_that_leave_end_the_work(tiny_model: Path, tmp_path: Path) -> None:
     """A request that nobody waits for any more is dropped before it is computed."""
     async with running([tiny(tiny_model)], tmp_path) as service, service.lease(None) as lease:
-        busy = _hold_the_engine(lease)
+        busy, before = _hold_the_engine(lease), _computed(service)
         try:
             with pytest.raises(DeadlineError, match=r"no answer within 0.1 s"):
                 await lease.run(work("pump", deadline_seconds=0.1))
@@ -171,7 +171,14 @@ async def test_deadlines_and_clients_that_leave_end_the_work(tiny_model: Path, t
         finally:
             busy.release()
         assert (await lease.run(work("seal"))).values.shape == (1, 32)
-        assert lease.slot.pipeline.waiting == 0
+        assert service.waiting == 0
+        assert _computed(service) == before + 2  # the one that held the engine back, and the last
+
+
+def _computed(service: Service) -> int:
+    """How many batches went into the engine."""
+    line = next(line for line in service.metrics.render().decode().splitlines() if "batch_next_size_count" in line)
+    return int(line.split()[-1])
 
 
 def _hold_the_engine(lease: Lease) -> Any:

@@ -305,7 +305,7 @@ def test_info_has_every_field_of_tei_and_the_engine(served: Served) -> None:
     assert (facts["max_concurrent_requests"], facts["max_batch_tokens"]) == (512, 16_384)
     assert (facts["max_client_batch_size"], facts["auto_truncate"]) == (32, True)
     assert facts["model_id"] == facts["served_model_name"] == "tiny"
-    assert facts["model_dtype"] == "fp32"
+    assert facts["model_dtype"] == "float32"
     assert {"model_sha", "max_batch_requests", "tokenization_workers", "version", "sha", "docker_label"} <= set(facts)
     assert facts["engine"]["name"] == "torch"
     assert [row["id"] for row in facts["models"]] == ["tiny", "judge", "classes"]

@@ -6,7 +6,14 @@ from typing import Any, assert_never
 import orjson
 from starlette.types import Send
 
-from dialekt.errors import OverloadedError, PayloadTooLargeError, RequestError, UnauthorizedError, UnknownModelError
+from dialekt.errors import (
+    DeadlineError,
+    OverloadedError,
+    PayloadTooLargeError,
+    RequestError,
+    UnauthorizedError,
+    UnknownModelError,
+)
 from dialekt.serving.operations import ErrorShape
 from dialekt.serving.records import Outcome
 
@@ -112,6 +119,8 @@ def _error_headers(error: RequestError) -> Headers:
     match error:
         case OverloadedError():
             return ((b"retry-after", b"%d" % error.retry_after_seconds),)
+        case DeadlineError():
+            return ((b"x-should-retry", b"false"),)  # openai's client would ask twice more, and wait as long
         case UnauthorizedError():
             return ((b"www-authenticate", b"Bearer"),)
         case PayloadTooLargeError():

@@ -29,6 +29,7 @@ from dialekt.serving.records import Outcome, Work
 from dialekt.serving.service import Lease, Service
 
 Request = TypeVar("Request", bound=BaseModel)
+_PROBED = {200, 503}  # what a probe asks for every few seconds; loading, ready and draining are events of the log
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +148,7 @@ class Endpoint:
         return self._refused(BackendError("the model cannot be used; the server's log says why"))
 
     def _log(self, scope: Scope, answer: Answer, identity: str, *, seconds: float) -> None:
-        if self._is_probe and answer.status == 200:
+        if self._is_probe and answer.status in _PROBED:
             return
         self._service.journal.request(
             RequestLine(

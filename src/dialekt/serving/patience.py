@@ -27,7 +27,7 @@ class Patience:
 
     def forget(self, job: Job) -> None:
         """Stop looking after a job; one that is not done is given up, for its request has ended."""
-        job.given_up = not job.future.done() or job.future.cancelled()
+        job.given_up = job.given_up or not job.future.done() or job.future.cancelled()
         self._channels.pop(job, None)
         if listener := self._listening.pop(job, None):
             listener.cancel()

@@ -155,7 +155,6 @@ class Pipeline:
     def _run(self, items: list[Item]) -> None:
         tokens = sum(len(item.row.ids) for item in items)
         self._options.metrics.batch(len(items), len(items) * len(items[0].row.ids))
-        self._options.metrics.queue_changed(len(self._queue))
         with self._options.compute:
             start = time.monotonic()
             try:

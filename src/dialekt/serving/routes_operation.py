@@ -1,13 +1,13 @@
 """The routes by which the server is run: /health, /ready, /metrics, /info; and POST /, which is another route."""
 
 import asyncio
-import os
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any, assert_never
 
 import orjson
 
+from dialekt.config import Precision
 from dialekt.errors import MalformedRequestError, UnavailableError
 from dialekt.models.engines.records import EngineChoice, ModelKind
 from dialekt.serving.answers import Answer, json_answer
@@ -16,6 +16,7 @@ from dialekt.serving.routes_scores import predict, rerank
 from dialekt.serving.routes_tei import embed, similarity
 from dialekt.serving.service import Lease
 
+_DTYPES = {Precision.FP32.value: "float32", Precision.BF16.value: "bfloat16"}  # TEI's words
 _PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -35,6 +36,7 @@ async def ready(call: Call) -> Answer:
 
 async def metrics(call: Call) -> Answer:
     """GET /metrics: counters and durations in Prometheus' text format."""
+    call.service.metrics.queue_changed(call.service.waiting)
     return Answer(call.service.metrics.render(), media_type=_PROMETHEUS)
 
 
@@ -47,7 +49,7 @@ async def info(call: Call) -> Answer:
         facts = {
             "model_id": config.served_model_name or lease.reference,
             "model_sha": model.content_id,
-            "model_dtype": model.engine.precision,
+            "model_dtype": _DTYPES.get(model.engine.precision, model.engine.precision),
             "served_model_name": config.served_model_name or lease.slot.target.name,
             "model_type": _model_type(lease),
             "max_concurrent_requests": config.max_concurrent_requests,
@@ -56,7 +58,7 @@ async def info(call: Call) -> Answer:
             "max_batch_requests": None,
             "max_client_batch_size": config.max_client_batch_size,
             "auto_truncate": config.auto_truncate,
-            "tokenization_workers": config.tokenization_workers or max(1, (os.cpu_count() or 1) - 1),
+            "tokenization_workers": call.service.tokenization_workers,
             "version": version("dialekt"),
             "sha": None,
             "docker_label": None,

@@ -1,6 +1,7 @@
 """The server without HTTP: models by reference, permits, work, and what happens when a model is promoted."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -13,6 +14,7 @@ from dialekt.models.base import fetch_model
 from dialekt.models.engines.loading import load_servable
 from dialekt.models.engines.records import ModelKind
 from dialekt.models.engines.servable import Servable
+from dialekt.models.engines.tokenizer import limit_workers
 from dialekt.models.machine import device_memory_bytes
 from dialekt.serving.admission import Permits
 from dialekt.serving.job import Job
@@ -97,6 +99,7 @@ class Service:
         self.patience = Patience()
         self.draining = False
         self.failure: DialektError | None = None
+        limit_workers(self.tokenization_workers)
         self._sources = sources
         self._permits = Permits(config.max_concurrent_requests)
         options = PipelineOptions(config.max_batch_tokens, threading.Lock(), self.metrics, journal)
@@ -119,6 +122,16 @@ class Service:
     def is_alive(self) -> bool:
         """Whether the threads of all loaded models run."""
         return all(slot.pipeline.is_alive for slot in self._shelf.slots)
+
+    @property
+    def waiting(self) -> int:
+        """Inputs that are tokenised and wait for an engine."""
+        return sum(slot.pipeline.waiting for slot in self._shelf.slots)
+
+    @property
+    def tokenization_workers(self) -> int:
+        """Threads of the tokenizer library."""
+        return self.config.tokenization_workers or max(1, (os.cpu_count() or 1) - 1)
 
     @property
     def in_flight(self) -> int:

@@ -1,5 +1,6 @@
 """Inputs of requests → rows of token ids, the same ids that the library makes; and back, for /tokenize and /decode."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -157,6 +158,11 @@ class RequestTokenizer:
         for token in set(ids):
             if not 0 <= token <= _MOST_ID or self._whole.id_to_token(token) is None:
                 raise TokenizerError(f"token id {token} is not in the vocabulary of {self.vocabulary_size} tokens")
+
+
+def limit_workers(threads: int) -> None:
+    """Let the tokenizer library use so many threads; heeded until it tokenises its first batch."""
+    os.environ["RAYON_NUM_THREADS"] = str(threads)
 
 
 def _token_infos(text: _Text, encoding: Encoding) -> list[TokenInfo]:
