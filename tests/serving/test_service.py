@@ -6,7 +6,7 @@ import json
 import shutil
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,7 @@ async def test_deadlines_and_clients_that_leave_end_the_work(tiny_model: Path, t
             with pytest.raises(asyncio.CancelledError):
                 await asked
         finally:
-            busy.release()
+            busy.close()
         assert (await lease.run(work("seal"))).values.shape == (1, 32)
         assert service.waiting == 0
         assert _computed(service) == before + 2  # the one that held the engine back, and the last
@@ -181,11 +181,12 @@ def _computed(service: Service) -> int:
     return int(line.split()[-1])
 
 
-def _hold_the_engine(lease: Lease) -> Any:
-    """Keep the engine from computing, as a long batch would."""
-    lock = lease.slot.pipeline._options.compute
-    lock.acquire()
-    return lock
+def _hold_the_engine(lease: Lease) -> ExitStack:
+    """Keep the engine from computing, as a long batch would, until the stack is closed."""
+    stack = ExitStack()
+    cores = lease.slot.pipeline._options.cores
+    stack.enter_context(cores.hold(cores.count))
+    return stack
 
 
 async def test_a_query_overtakes_bulk(tiny_model: Path, tmp_path: Path) -> None:
@@ -203,7 +204,7 @@ async def test_a_query_overtakes_bulk(tiny_model: Path, tmp_path: Path) -> None:
         await asyncio.sleep(0.1)
         tasks.append(asyncio.create_task(run("query", work("seal"))))
         await asyncio.sleep(0.1)
-        busy.release()
+        busy.close()
         await asyncio.gather(*tasks)
     assert order.index("query") < 20
 

@@ -25,7 +25,7 @@ class Item:
 
 
 class EngineQueue:
-    """Items in the order in which they should be computed. Any thread may put; one takes."""
+    """Items in the order in which they should be computed. Any thread may put and take."""
 
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, Item]] = []
@@ -42,7 +42,7 @@ class EngineQueue:
             for item in items:
                 late = _HEAD_START_SECONDS if item.job.work.priority is Priority.BULK else 0.0
                 heapq.heappush(self._heap, (item.job.arrived_at + late, next(self._numbers), item))
-            self._changed.notify()
+            self._changed.notify_all()
 
     def take(self, max_tokens: int) -> list[Item]:
         """Wait for items and return the first ones, up to a number of tokens; nothing once the queue is closed.
@@ -60,7 +60,7 @@ class EngineQueue:
         """Let the taker end as soon as the queue is empty."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
+            self._changed.notify_all()
 
     def _pop(self, max_tokens: int) -> list[Item]:
         taken: list[Item] = []

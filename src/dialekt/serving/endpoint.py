@@ -168,8 +168,7 @@ class Endpoint:
 def engine_type(lease: Lease) -> str:
     """Return device and engine in TEI's manner: cpu+onnx-int8."""
     engine = lease.model.engine
-    device = str(getattr(engine, "device", "cpu"))
-    return f"{'cpu' if device == 'cpu' else 'gpu'}+{engine.name}"
+    return f"{'cpu' if engine.device == 'cpu' else 'gpu'}+{engine.name}"
 
 
 def _odd_body(error: ValidationError, kind: type[BaseModel]) -> RequestError:

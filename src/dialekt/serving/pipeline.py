@@ -1,4 +1,4 @@
-"""One loaded model at work: a thread that tokenises, a thread that computes."""
+"""One loaded model at work: a thread that tokenises, and one per lane of the engine that computes."""
 
 import asyncio
 import queue
@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.errors import BackendError, RequestError
-from dialekt.models.encoder import budget_batches
+from dialekt.models.engines.bulk import calls
 from dialekt.models.engines.records import ModelInput, TokenizeOptions
 from dialekt.models.engines.servable import Servable
 from dialekt.serving.batching import EngineQueue, Item
+from dialekt.serving.cores import Cores, compute_in_background
 from dialekt.serving.job import Job, resolve
 from dialekt.serving.journal import Journal
 from dialekt.serving.metrics import Metrics
@@ -27,10 +28,10 @@ _MOST_INPUTS_PER_CALL = 4_096  # of the tokeniser
 
 @dataclass(frozen=True, slots=True)
 class PipelineOptions:
-    """What the pipelines of a server share. One holds the compute lock while its engine works."""
+    """What the pipelines of a server share. An engine holds its part of the cores while it computes."""
 
     max_batch_tokens: int
-    compute: threading.Lock
+    cores: Cores
     metrics: Metrics
     journal: Journal
 
@@ -45,10 +46,12 @@ class Pipeline:
         self._intake: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._queue = EngineQueue()
         self._tokens_per_second = 0.0
+        self._share = max(1, options.cores.count // servable.engine.lanes)
+        self._filling = threading.Lock()  # lanes may compute inputs of one job
         self._loop = asyncio.get_running_loop()
         self._threads = [
             threading.Thread(target=target, name=f"{name} {target.__name__.strip('_')}", daemon=True)
-            for target in (self._tokenise, self._compute)
+            for target in (self._tokenise, *[self._compute] * servable.engine.lanes)
         ]
         for thread in self._threads:
             thread.start()
@@ -60,7 +63,7 @@ class Pipeline:
 
     @property
     def is_alive(self) -> bool:
-        """Whether both threads run."""
+        """Whether all threads run."""
         return all(thread.is_alive() for thread in self._threads)
 
     def submit(self, job: Job) -> None:
@@ -142,10 +145,10 @@ class Pipeline:
         return RequestError(f"`inputs` must have less than {limit} tokens. Given: {worst}", param="inputs")
 
     def _compute(self) -> None:
+        compute_in_background()
         while taken := self._queue.take(self._turn_tokens()):
-            lengths = np.array([len(item.row.ids) for item in taken])
-            for rows in budget_batches(lengths, self.servable.engine.batch_tokens):
-                self._run([taken[row] for row in rows])
+            for call in calls([len(item.row.ids) for item in taken], self.servable.engine):
+                self._run([taken[row] for row in call])
 
     def _turn_tokens(self) -> int:
         """Return how many tokens the engine takes from the queue at once: what it computes in a short time."""
@@ -155,7 +158,7 @@ class Pipeline:
     def _run(self, items: list[Item]) -> None:
         tokens = sum(len(item.row.ids) for item in items)
         self._options.metrics.batch(len(items), len(items) * len(items[0].row.ids))
-        with self._options.compute:
+        with self._options.cores.hold(self._share):
             start = time.monotonic()
             try:
                 results = self._results(items)
@@ -163,14 +166,16 @@ class Pipeline:
                 results = None
                 fault = self._explain(error)
             seconds = time.monotonic() - start
-        if results is None:
-            for item in items:
-                item.job.fault = fault
-        else:
-            self._follow_speed(tokens / max(seconds, 1e-6))
-            for item, values in zip(items, results, strict=True):
-                item.job.fill(item.place, values, waited=start - item.queued_at, computed=seconds)
-        self._tell([job for job in dict.fromkeys(item.job for item in items) if job.is_complete])
+        with self._filling:
+            if results is None:
+                for item in items:
+                    item.job.fault = fault
+            else:
+                self._follow_speed(tokens / max(seconds, 1e-6))
+                for item, values in zip(items, results, strict=True):
+                    item.job.fill(item.place, values, waited=start - item.queued_at, computed=seconds)
+            complete = [job for job in dict.fromkeys(item.job for item in items) if job.is_complete]
+        self._tell(complete)
 
     def _results(self, items: list[Item]) -> Sequence[NDArray[np.float32]]:
         """Return one result per item: vectors, or matrices for those who asked for a vector per token."""

@@ -1,8 +1,6 @@
 """The server without HTTP: models by reference, permits, work, and what happens when a model is promoted."""
 
 import asyncio
-import os
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,12 +9,14 @@ from types import TracebackType
 from dialekt.config import EngineName, ServingConfig
 from dialekt.errors import BackendError, DeadlineError, DialektError, UnavailableError
 from dialekt.models.base import fetch_model
+from dialekt.models.engines.lanes import cpu_count
 from dialekt.models.engines.loading import load_servable
 from dialekt.models.engines.records import ModelKind
 from dialekt.models.engines.servable import Servable
 from dialekt.models.engines.tokenizer import limit_workers
 from dialekt.models.machine import device_memory_bytes
 from dialekt.serving.admission import Permits
+from dialekt.serving.cores import Cores
 from dialekt.serving.job import Job
 from dialekt.serving.journal import Journal, JournalEvent
 from dialekt.serving.metrics import Metrics
@@ -102,7 +102,7 @@ class Service:
         limit_workers(self.tokenization_workers)
         self._sources = sources
         self._permits = Permits(config.max_concurrent_requests)
-        options = PipelineOptions(config.max_batch_tokens, threading.Lock(), self.metrics, journal)
+        options = PipelineOptions(config.max_batch_tokens, Cores(cpu_count()), self.metrics, journal)
         self._shelf = Shelf(loader, options, limit_bytes=limit_bytes, metrics=self.metrics, journal=journal)
         self._meanings: dict[str, Target] = {}  # what a reference is answered with now
         self._refused: dict[str, Target] = {}  # what a reference means now but cannot be loaded
@@ -131,7 +131,7 @@ class Service:
     @property
     def tokenization_workers(self) -> int:
         """Threads of the tokenizer library."""
-        return self.config.tokenization_workers or max(1, (os.cpu_count() or 1) - 1)
+        return self.config.tokenization_workers or max(1, cpu_count() - 1)
 
     @property
     def in_flight(self) -> int:

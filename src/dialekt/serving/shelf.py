@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from dialekt.config import EngineName
 from dialekt.errors import BackendError
 from dialekt.models.engines.servable import Servable
+from dialekt.serving.cores import compute_in_background
 from dialekt.serving.journal import Journal, JournalEvent
 from dialekt.serving.metrics import Metrics
 from dialekt.serving.pipeline import Pipeline, PipelineOptions
@@ -59,7 +60,9 @@ class Shelf:
         self._loading: dict[Target, asyncio.Task[Slot]] = {}
         self._one_at_a_time = asyncio.Lock()
         self._released = asyncio.Event()
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=LOADER_NAME)
+        self._worker = ThreadPoolExecutor(
+            max_workers=1, thread_name_prefix=LOADER_NAME, initializer=compute_in_background
+        )
         self.pinned: set[Target] = set()
 
     @property

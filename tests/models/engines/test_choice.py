@@ -24,6 +24,9 @@ class SlowTable:
         self.precision = precision
         self.width = 8
         self.batch_tokens = 4_096
+        self.call_tokens = 16
+        self.lanes = 1
+        self.device = "cpu"
         self.size_bytes = 0
         self.closed = False
         self._seconds = seconds

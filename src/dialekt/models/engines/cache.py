@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dialekt.config import EngineName
 from dialekt.errors import StorageError
-from dialekt.models.engines.onnx_engine import cpu_count
+from dialekt.models.engines.lanes import cpu_count
 from dialekt.models.engines.records import EngineChoice, EngineTrial
 from dialekt.store.atomic import PARTIAL_SUFFIX, disk_errors, publish_folder, write_atomic
 from dialekt.store.hashing import hash_json

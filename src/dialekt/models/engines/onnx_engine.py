@@ -1,6 +1,5 @@
 """ONNX graphs through onnxruntime, on the CPU."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,14 @@ from numpy.typing import NDArray
 
 from dialekt.config import EngineName
 from dialekt.errors import BackendError, MissingExtraError, ModelError
+from dialekt.models.engines.lanes import cpu_lanes
 from dialekt.models.engines.records import TokenRow
 from dialekt.models.padding import PadStyle, pad_rows, unpad
 
 SENTENCE_OUTPUT = "sentence_embedding"
 TOKEN_OUTPUT = "token_embeddings"  # noqa: S105 - the name of a graph's output
 _BATCH_TOKENS_PER_THREAD = 1_024  # as in torch: activations stay in the cache of the CPU
+_CALL_TOKENS = 10  # a call of one short text costs little more than its tokens
 _MEMORY_PER_BYTE = 1.4  # of the file: measured on MiniLM, 130 MB for 91 MB
 
 
@@ -24,12 +25,15 @@ class OnnxEngine:
     """An exported graph in onnxruntime, in fp32 or with int8 weights."""
 
     def __init__(self, graph: Path, *, name: EngineName, precision: str, style: PadStyle):
-        threads = cpu_count()
+        lanes = cpu_lanes()
         self.name = name
         self.precision = precision
         self.size_bytes = int(graph.stat().st_size * _MEMORY_PER_BYTE)
-        self.batch_tokens = _BATCH_TOKENS_PER_THREAD * threads
-        self._session: Any = open_session(graph, threads=threads)
+        self.batch_tokens = _BATCH_TOKENS_PER_THREAD * lanes.threads
+        self.call_tokens = _CALL_TOKENS * lanes.threads
+        self.lanes = lanes.count
+        self.device = "cpu"
+        self._session: Any = open_session(graph, threads=lanes.threads)
         self._style = style_of_graph(style, [item.name for item in self._session.get_inputs()])
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         self.width = int(outputs[SENTENCE_OUTPUT][1])
@@ -84,8 +88,3 @@ def _faults() -> tuple[type[Exception], ...]:
 
     names = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NoSuchFile", "NotImplemented")
     return (*(getattr(state, name) for name in names), state.RuntimeException)
-
-
-def cpu_count() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -53,16 +53,24 @@ class TokenRow:
 
 
 class Engine(Protocol):
-    """A loaded model that computes. Calls come from one thread at a time; rows keep their order.
+    """A loaded model that computes; rows keep their order.
 
     `width` is the number of components of a vector or of labels; `batch_tokens` how many padded tokens a call should
-    hold. The caller sorts by length and cuts; an engine computes what it gets.
+    hold; `call_tokens` how many it could compute in the time that a call costs beside its tokens; `lanes` how many
+    calls may go on at once, from threads of their own. The caller sorts by length and cuts; an engine computes what it
+    gets.
     """
 
     name: EngineName
     precision: str
     width: int
     batch_tokens: int
+    call_tokens: int
+    lanes: int
+
+    @property
+    def device(self) -> str:
+        """Where it computes: cpu, cuda, mps."""
 
     def run(self, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
         """Return (rows, width): vectors as pooled, not normalised; or logits."""

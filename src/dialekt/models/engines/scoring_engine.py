@@ -16,6 +16,7 @@ from dialekt.errors import BackendError, ModelError
 from dialekt.models.encoder import batch_tokens
 from dialekt.models.engines.records import TokenRow
 from dialekt.models.engines.tokenizer import RequestTokenizer
+from dialekt.models.engines.torch_engine import CALL_TOKENS
 from dialekt.models.folders import position_limit
 from dialekt.models.machine import fastest_precision
 from dialekt.models.padding import PadStyle, pad_rows
@@ -35,7 +36,10 @@ class ScoringEngine:
         self.width = int(model.num_labels)
         self.batch_tokens = batch_tokens(model.device.type)
         self.size_bytes = sum(weight.numel() * weight.element_size() for weight in model.parameters())
-        self.device = model.device
+        self._device = model.device
+        self.device = model.device.type
+        self.call_tokens = CALL_TOKENS
+        self.lanes = 1  # torch's threads are a team for one call
         self._mixed = precision is Precision.BF16 and model.dtype is torch.float32
         self._style = PadStyle.of(model.tokenizer)
         self._models = [model]  # empty once closed
@@ -43,7 +47,7 @@ class ScoringEngine:
     def run(self, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
         """Return logits (rows, labels)."""
         arrays = pad_rows([row.ids for row in rows], self._style, segments=[row.segments for row in rows])
-        features = {name: torch.from_numpy(values).to(self.device) for name, values in arrays.items()}
+        features = {name: torch.from_numpy(values).to(self._device) for name, values in arrays.items()}
         try:
             with torch.inference_mode(), self._autocast():
                 logits = self._models[0](features)["scores"]
@@ -60,11 +64,11 @@ class ScoringEngine:
     def close(self) -> None:
         """Let go of the weights."""
         self._models.clear()
-        if self.device.type == "cuda":
+        if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16) if self._mixed else nullcontext()
+        return torch.autocast(self._device.type, torch.bfloat16) if self._mixed else nullcontext()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
