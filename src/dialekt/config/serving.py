@@ -61,5 +61,7 @@ class ServingConfig(Section):
     )
     api_keys_file: Path | None = Field(default=None, description="one key a line; or API_KEY in the environment")
     cors_allow_origins: tuple[str, ...] = Field(default=(), description="origins whose pages may call; unset: any")
-    log_style: LogStyle = Field(default=LogStyle.JSON, description="texts of requests are never logged")
+    log_style: LogStyle | None = Field(
+        default=None, description="unset: text on a terminal, else json; texts of requests are never logged"
+    )
     cache: Path | None = Field(default=None, description="graphs and choices of engines; unset: the user's cache")
