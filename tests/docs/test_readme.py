@@ -19,7 +19,7 @@ def test_the_source_tree_is_the_source_tree() -> None:
     inner = {match[1] for match in re.finditer(r"^  (\S+?)/?\s", tree.text, re.MULTILINE)}
     assert inner == {path.name for path in (REPOSITORY / "src" / "dialekt").iterdir()} - UNNAMED
     outer = {match[1] for match in re.finditer(r"^(\S+)/(?:\s|$)", tree.text, re.MULTILINE)}
-    assert outer == {"src/dialekt", "tests", "benchmarks", "docs"}
+    assert outer == {"src/dialekt", "tests", "benchmarks", "deploy", "docs"}
     assert all((REPOSITORY / folder).is_dir() for folder in outer)
 
 

@@ -3,7 +3,9 @@
 import re
 from typing import Any
 
+import pytest
 import schemathesis
+import torch
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.config import SchemathesisConfig
 from tests.serving.conftest import Served
@@ -16,6 +18,12 @@ DOCUMENT = openapi_document(title="Dialekt: tiny", version="1.0.0", needs_key=Fa
 # Whether a request is accepted depends on the model: which ids its vocabulary has, which prompts, and what it makes.
 CONFIG = SchemathesisConfig.from_dict({"checks": {"positive_data_acceptance": {"enabled": False}}})
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+
+
+@pytest.fixture(autouse=True)
+def _whole_floats() -> None:
+    """Let the processor compute with the smallest floats, which are drawn here: a cross-encoder's kernels forbid it."""
+    torch.set_flush_denormal(False)
 
 
 @SCHEMA.parametrize()
