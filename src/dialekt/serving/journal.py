@@ -37,6 +37,7 @@ class JournalEvent(StrEnum):
 
     REQUEST = "request"
     START = "start"
+    TRY = "try"
     LOAD = "load"
     READY = "ready"
     RELOAD = "reload"

@@ -26,6 +26,7 @@ from dialekt.serving.records import CatalogueRow, Outcome, Work
 from dialekt.serving.shelf import GIB, Loader, Shelf, Slot
 from dialekt.serving.sources import Source, Sources, Target
 from dialekt.serving.windows import join_outcomes, windows_of
+from dialekt.types import Progress
 
 WATCH_SECONDS = 0.25  # between two looks at what aliases mean
 _ROOM_PER_WEIGHT = 1.5  # memory of a loaded model per byte of its fp32 weights
@@ -295,9 +296,15 @@ def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: J
 
     def load(target: Target, prefer: EngineName | None) -> Servable:
         place = known.place(target)
+
+        def report(step: Progress) -> None:
+            if step.note:
+                of = f"{step.done + 1} of {step.total}"
+                journal.note(JournalEvent.TRY, model=target.reference, engine=step.note, number=of)
+
         return load_servable(
             place.location, model=place.model, engine=config.engine, dtype=config.dtype, cache=config.cache,
-            material=known.material(target), prefer=prefer,
+            material=known.material(target), prefer=prefer, progress=report,
         )  # fmt: skip
 
     def size_bytes(target: Target) -> int:
