@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dialekt.config import EngineName, LogStyle, ModelConfig, ServingConfig
 from dialekt.errors import (
@@ -23,7 +24,7 @@ from dialekt.errors import (
     UnknownModelError,
 )
 from dialekt.models.encoder import Encoder, normalize
-from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOptions
+from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOptions, TokenRow
 from dialekt.registry.aliases import promote, rollback
 from dialekt.serving.journal import Journal
 from dialekt.serving.records import Outcome, Priority, Work
@@ -255,7 +256,7 @@ async def test_versions_and_aliases_answer_side_by_side(two_versions: Path, tmp_
         first, second = answers["support@v1"][1].values, answers["support@v2"][1].values
         assert not np.allclose(first, second, atol=1e-2)
         assert np.array_equal(answers[None][1].values, first)
-        with pytest.raises(UnknownModelError, match="no version 'v9'"):
+        with pytest.raises(UnknownModelError, match="'support@v9' is not served"):
             await ask(service, "support@v9", "pump")
         with pytest.raises(UnknownModelError, match="is not served here"):
             await ask(service, "support@../../v1", "pump")
@@ -322,3 +323,93 @@ async def test_models_leave_memory_for_others(tiny_model: Path, tmp_path: Path) 
     async with running(sources, tmp_path, memory_limit_gib=1e-9) as service:
         with pytest.raises(BackendError, match=r"needs .* GiB"):
             await ask(service, "two", "pump")
+
+
+async def test_a_repaired_version_is_tried_again(two_versions: Path, tmp_path: Path) -> None:
+    """A version that could not be loaded is forgotten once its name means another one."""
+    async with running([_registry_source(two_versions)], tmp_path) as service:
+        config = two_versions / "models" / "v2" / "model" / "config.json"
+        whole = config.read_bytes()
+        config.chmod(0o644)
+        config.write_text("{}", encoding="utf-8")
+        promote(two_versions, "v2", minimum_gain=0.0, override_reason="test", now="2026-01-02T00:00:00+00:00")
+        await asyncio.sleep(0.7)
+        rollback(two_versions, now="2026-01-03T00:00:00+00:00")
+        await asyncio.sleep(0.7)
+        config.write_bytes(whole)
+        promote(two_versions, "v2", minimum_gain=0.0, override_reason="test", now="2026-01-04T00:00:00+00:00")
+        assert await _answers(service, "support@v2")
+
+
+async def _answers(service: Service, reference: str) -> bool:
+    """Whether the default comes to mean a version within ten seconds."""
+    end = time.monotonic() + 10
+    while (await ask(service, None, "pump"))[0] != reference and time.monotonic() < end:
+        await asyncio.sleep(0.05)
+    return time.monotonic() < end
+
+
+async def test_a_registry_that_cannot_be_read_for_a_while_is_followed_again(two_versions: Path, tmp_path: Path) -> None:
+    """Whatever goes wrong in looking, the server looks again."""
+    async with running([_registry_source(two_versions)], tmp_path) as service:
+        aliases = two_versions / "aliases.json"
+        kept = aliases.read_bytes()
+        aliases.unlink()
+        aliases.mkdir()  # reading it is an OSError
+        await asyncio.sleep(0.7)
+        assert (await ask(service, None, "pump"))[0] == "support@v1"
+        aliases.rmdir()
+        aliases.write_bytes(kept)
+        promote(two_versions, "v2", minimum_gain=0.0, override_reason="test", now="2026-01-02T00:00:00+00:00")
+        assert await _answers(service, "support@v2")
+
+
+async def test_only_the_culprit_of_a_failed_call_fails(tiny_model: Path, tmp_path: Path) -> None:
+    """When the engine fails on one row, the others of its call are computed without it."""
+    async with running([tiny(tiny_model)], tmp_path) as service, service.lease(None) as lease:
+        engine = lease.model.engine
+        whole = engine.run
+
+        def choke(rows: Sequence[TokenRow]) -> NDArray[np.float32]:
+            if any(len(row.ids) > 20 for row in rows):
+                raise MemoryError
+            return whole(rows)
+
+        engine.run = choke  # type: ignore[method-assign] # no real engine fails at will
+        asked = [lease.run(work(text)) for text in ("pump", "pump " * 30, "seal")]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(answer, Outcome) for answer in answers] == [True, False, True]
+    with pytest.raises(BackendError, match="unexpected MemoryError"):
+        raise_it(answers[1])
+
+
+async def test_a_long_array_keeps_its_deadline(tiny_model: Path, tmp_path: Path) -> None:
+    """Windows that come late do not get a deadline of their own."""
+    texts = ["pump"] * 40
+    async with (
+        running([tiny(tiny_model)], tmp_path, max_concurrent_requests=8) as service,
+        service.lease(None) as lease,
+    ):
+        engine = lease.model.engine
+        whole = engine.run
+
+        def slow(rows: Sequence[TokenRow]) -> NDArray[np.float32]:
+            time.sleep(0.15)
+            return whole(rows)
+
+        engine.run = slow  # type: ignore[method-assign] # no real engine is slow at will
+        with pytest.raises(DeadlineError, match="no answer within"):
+            await service.run_windows(lease, work(*texts, deadline_seconds=0.4))
+
+
+async def test_a_model_that_can_never_fit_puts_nothing_away(tiny_model: Path, tmp_path: Path) -> None:
+    """A request for it is refused, and those in memory stay."""
+    big = tmp_path / "big"
+    shutil.copytree(tiny_model, big)
+    (big / "more.safetensors").write_bytes(bytes(50_000_000))
+    sources = [tiny(tiny_model, "one"), tiny(tiny_model, "two"), tiny(big, "big")]
+    async with running(sources, tmp_path, memory_limit_gib=0.02) as service:
+        await ask(service, "two", "pump")
+        with pytest.raises(BackendError, match="'big' needs"):
+            await ask(service, "big", "pump")
+        assert {row.id for row in service.rows() if row.loaded} == {"one", "two"}

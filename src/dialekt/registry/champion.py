@@ -42,6 +42,8 @@ def read_aliases(registry: Path) -> Aliases:
         return _ALIASES.validate_json(path.read_bytes())
     except FileNotFoundError:
         return Aliases()
+    except OSError as error:
+        raise StorageError(f"the aliases cannot be read: {error.strerror}", path=path) from error
     except ValidationError as error:
         raise StorageError(
             f"the aliases are damaged: {error.errors()[0]['msg']}",

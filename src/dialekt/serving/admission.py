@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from dialekt.errors import OverloadedError
 
-_LONGEST_RETRY_SECONDS = 60
-_MEMORY_SECONDS = 5.0  # over which the rate of finished inputs is remembered
+_LONGEST_RETRY_SECONDS = 30
+_MEMORY_SECONDS = 1.0  # over which the rate of finished inputs is remembered
 
 
 class Permits:

@@ -41,6 +41,7 @@ class GuardedConnection(HttpToolsProtocol):
         self._receiving = self._in_headers = True
         self._received = 0
         self._blocked_since: float | None = None
+        self._unread = 0  # bytes of the answer that the client had not taken then
         if len(self.connections) > self.limits.connections:
             self._refuse(503, f"more than {self.limits.connections} open connections", "Overloaded")
 
@@ -115,8 +116,9 @@ class GuardedConnection(HttpToolsProtocol):
             self._refuse(408, "the request took too long to arrive", "Timeout")
 
     def _inspect_reader(self, now: float) -> None:
-        if self._blocked_since is None:
-            self._blocked_since = now
+        unread = self.transport.get_write_buffer_size()
+        if self._blocked_since is None or unread < self._unread:
+            self._blocked_since, self._unread = now, unread
         elif now - self._blocked_since > self.limits.read_seconds:
             self.transport.abort()
 

@@ -166,6 +166,10 @@ class Pipeline:
                 results = None
                 fault = self._explain(error)
             seconds = time.monotonic() - start
+        if results is None and len(items) > 1:  # one by one, so that only the culprit fails
+            for item in items:
+                self._run([item])
+            return
         with self._filling:
             if results is None:
                 for item in items:

@@ -1,10 +1,10 @@
 """The routes of Text Embeddings Inference about tokens: /tokenize and /decode. They need no engine."""
 
 import asyncio
-from dataclasses import asdict
 
 from dialekt.errors import EmptyInputError
 from dialekt.models.engines.records import ModelInput, ModelKind
+from dialekt.models.engines.tokenizer import RequestTokenizer
 from dialekt.serving.answers import Answer, json_answer
 from dialekt.serving.endpoint import Call
 from dialekt.serving.limits import check_batch
@@ -22,13 +22,13 @@ async def tokenize(call: Call) -> Answer:
     async with call.service.lease(request.model, *ModelKind) as lease:
         prompt = choose_prompt(call.service.config, lease.model, name=request.prompt_name, input_type=None)
         with call.service.admit(len(texts)):
-            rows = await asyncio.to_thread(
-                lease.model.tokenizer.inspect,
-                [ModelInput(text) for text in texts],
-                add_special_tokens=request.add_special_tokens,
-                prompt=prompt,
-            )
-        return json_answer([[asdict(token) for token in row] for row in rows])
+            return await asyncio.to_thread(_tokenized, lease.model.tokenizer, request, texts, prompt=prompt)
+
+
+def _tokenized(tokenizer: RequestTokenizer, request: TokenizeRequest, texts: list[str], *, prompt: str) -> Answer:
+    """Return the answer with the tokens of texts; of long ones it is megabytes, so a thread writes it."""
+    inputs = [ModelInput(text) for text in texts]
+    return json_answer(tokenizer.inspect(inputs, add_special_tokens=request.add_special_tokens, prompt=prompt))
 
 
 async def decode(call: Call) -> Answer:

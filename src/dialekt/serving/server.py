@@ -160,6 +160,9 @@ class Server(uvicorn.Server):
         """Let requests in flight finish, then the application."""
         inspecting = asyncio.create_task(self._keep_inspecting())
         await super().shutdown(sockets=sockets)
+        if self.force_exit:
+            for request in self.server_state.tasks:
+                request.cancel()  # so that nothing is computed for them
         for task in (inspecting, self._announcing):
             task.cancel()
         self.forced = self.force_exit

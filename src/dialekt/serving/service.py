@@ -1,13 +1,21 @@
 """The server without HTTP: models by reference, permits, work, and what happens when a model is promoted."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 from dialekt.config import EngineName, ServingConfig
-from dialekt.errors import BackendError, DeadlineError, DialektError, UnavailableError
+from dialekt.errors import (
+    BackendError,
+    DeadlineError,
+    DialektError,
+    ModelError,
+    OverloadedError,
+    UnavailableError,
+)
 from dialekt.models.base import fetch_model
 from dialekt.models.engines.lanes import cpu_count
 from dialekt.models.engines.loading import load_servable
@@ -22,12 +30,14 @@ from dialekt.serving.journal import Journal, JournalEvent
 from dialekt.serving.metrics import Metrics
 from dialekt.serving.patience import Patience, Receive
 from dialekt.serving.pipeline import PipelineOptions
+from dialekt.serving.prompts import choose_prompt
 from dialekt.serving.records import CatalogueRow, Outcome, Work
 from dialekt.serving.shelf import GIB, Loader, Shelf, Slot
 from dialekt.serving.sources import Source, Sources, Target
 from dialekt.serving.windows import join_outcomes, windows_of
 from dialekt.types import Progress
 
+_RETRY_SECONDS = 30.0  # after which a promoted version that could not be loaded is tried again
 WATCH_SECONDS = 0.25  # between two looks at what aliases mean
 _ROOM_PER_WEIGHT = 1.5  # memory of a loaded model per byte of its fp32 weights
 _KIND_NAMES = {
@@ -90,6 +100,14 @@ class LeaseContext:
             self._service.give_back(self._slot)
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A target that could not be loaded, and when it is tried again."""
+
+    target: Target
+    until: float
+
+
 class Service:
     """One per process, in one event loop. `start` and `stop` belong to the application's lifespan."""
 
@@ -106,7 +124,8 @@ class Service:
         options = PipelineOptions(config.max_batch_tokens, Cores(cpu_count()), self.metrics, journal)
         self._shelf = Shelf(loader, options, limit_bytes=limit_bytes, metrics=self.metrics, journal=journal)
         self._meanings: dict[str, Target] = {}  # what a reference is answered with now
-        self._refused: dict[str, Target] = {}  # what a reference means now but cannot be loaded
+        self._refused: dict[str, Refusal] = {}  # what references mean now but cannot be loaded
+        self._loads_awaited = 0
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -181,9 +200,12 @@ class Service:
                 return await lease.run(work, receive)
             lanes = asyncio.Semaphore(2)  # one window computes while the next is tokenised
 
+            end = time.monotonic() + work.deadline_seconds
+
             async def run(window: Work) -> Outcome:
                 async with lanes:
-                    return await lease.run(window, receive)
+                    left = max(0.001, end - time.monotonic())  # the deadline is that of the whole
+                    return await lease.run(replace(window, deadline_seconds=left), receive)
 
             tasks = [asyncio.create_task(run(window)) for window in windows]
             try:
@@ -198,7 +220,7 @@ class Service:
 
     async def take(self, reference: str | None, kinds: Sequence[ModelKind]) -> Slot:
         """Return the slot that a reference means, held; `give_back` ends the hold."""
-        name = reference or self._of_kind(kinds)
+        name = self._of_kind(kinds) if reference is None else reference
         target = self._meanings.get(name)
         slot = self._shelf.find(target) if target else None
         if slot is None:
@@ -230,8 +252,11 @@ class Service:
         if self.draining:
             raise UnavailableError("the server is about to end")
         if self.failure is not None:
-            raise UnavailableError(f"the default model cannot be loaded: {self.failure.message}")
-        seconds = self.config.deadline_seconds
+            raise UnavailableError("the default model cannot be loaded; the server's log says why")
+        seconds, limit = self.config.deadline_seconds, self.config.max_concurrent_requests
+        if self._loads_awaited >= limit:
+            raise OverloadedError(f"{limit} requests wait for a model to be loaded", retry_after_seconds=5)
+        self._loads_awaited += 1
         try:
             async with asyncio.timeout(seconds):
                 known = self._meanings.get(name)
@@ -241,17 +266,28 @@ class Service:
                     slot = await self._shelf.get(target)
         except TimeoutError:
             raise DeadlineError(f"the model was not loaded within {seconds:g} s", hint="ask again later") from None
+        finally:
+            self._loads_awaited -= 1
         self._meanings.setdefault(name, target)
         return slot
+
+    def _is_refused(self, name: str, target: Target) -> bool:
+        refusal = self._refused.get(name)
+        return refusal is not None and refusal.target == target and time.monotonic() < refusal.until
+
+    def _unforeseen(self, error: Exception, name: str) -> ModelError:
+        self.journal.fault(error, where=name)
+        return ModelError(f"loading it failed: unexpected {type(error).__name__}", hint="see the log of the server")
 
     async def _load_default(self, on_failure: Callable[[], None] | None) -> None:
         name = self.default_name
         try:
             target = await asyncio.to_thread(self._sources.resolve, name)
             self._shelf.pinned.add(target)
-            await self._shelf.get(target)
-        except DialektError as error:
-            self.failure = error
+            slot = await self._shelf.get(target)
+            choose_prompt(self.config, slot.pipeline.servable, name=None, input_type=None)
+        except Exception as error:  # noqa: BLE001 - a server that can never be ready has to end, whatever it was
+            self.failure = error if isinstance(error, DialektError) else self._unforeseen(error, name)
             if on_failure:
                 on_failure()
             return
@@ -272,14 +308,17 @@ class Service:
         new = old
         try:
             new = await asyncio.to_thread(self._sources.resolve, name)
-            if new == old or new == self._refused.get(name):
+            if new == old:
+                self._refused.pop(name, None)
+            if new == old or self._is_refused(name, new):
                 return
             slot = self._shelf.find(old)
             await self._shelf.get(new, prefer=slot.pipeline.servable.engine.name if slot else None)
-        except DialektError as error:
-            if new != self._refused.get(name):
-                self._refused[name] = new
-                self.journal.note(JournalEvent.WARNING, reference=name, kept=old.reference, reason=error.message)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the old version answers and the next is looked for
+            found = error if isinstance(error, DialektError) else self._unforeseen(error, name)
+            if not self._is_refused(name, new):
+                self._refused[name] = Refusal(new, time.monotonic() + _RETRY_SECONDS)
+                self.journal.note(JournalEvent.WARNING, reference=name, kept=old.reference, reason=found.message)
             return
         self._refused.pop(name, None)
         self._meanings[name] = new

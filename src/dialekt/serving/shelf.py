@@ -16,6 +16,7 @@ from dialekt.serving.pipeline import Pipeline, PipelineOptions
 from dialekt.serving.sources import Target
 
 GIB = 1 << 30
+_ROOM_SECONDS = 30.0  # that a load waits for models in use
 LOADER_NAME = "dialekt-load"  # of the thread that loads models
 
 
@@ -105,14 +106,21 @@ class Shelf:
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     async def _load(self, target: Target, prefer: EngineName | None) -> Slot:
-        async with self._one_at_a_time:
-            loop = asyncio.get_running_loop()
-            needed = await loop.run_in_executor(self._worker, self._loader.size_bytes, target)
-            await self._make_room(target, needed)
-            start = time.monotonic()
-            servable = await loop.run_in_executor(self._worker, self._loader.load, target, prefer)
-            slot = Slot(target, Pipeline(servable, self._options, name=target.reference))
-            self._slots[target] = slot
+        loop = asyncio.get_running_loop()
+        needed = await loop.run_in_executor(self._worker, self._loader.size_bytes, target)
+        until = time.monotonic() + _ROOM_SECONDS
+        while True:
+            async with self._one_at_a_time:
+                if await self._make_room(target, needed):
+                    return await self._bring(target, prefer)
+            await self._wait_for_room(target, until)
+
+    async def _bring(self, target: Target, prefer: EngineName | None) -> Slot:
+        """Load a model for which there is room."""
+        start = time.monotonic()
+        servable = await asyncio.get_running_loop().run_in_executor(self._worker, self._loader.load, target, prefer)
+        slot = Slot(target, Pipeline(servable, self._options, name=target.reference))
+        self._slots[target] = slot
         self._metrics.model_loaded()
         self._count()
         self._journal.note(
@@ -124,25 +132,38 @@ class Shelf:
         )
         return slot
 
-    async def _make_room(self, target: Target, needed: int) -> None:
-        """Put idle models away, the least recently used first; wait for busy ones."""
+    async def _make_room(self, target: Target, needed: int) -> bool:
+        """Put idle models away, the least recently used first; return whether there is room now.
+
+        Raises `BackendError` where there never can be, before anything is put away.
+        """
+        fixed = sum(slot.size_bytes for slot in self._slots.values() if slot.target in self.pinned)
+        if target not in self.pinned and fixed + needed > self._limit_bytes:
+            raise BackendError(
+                f"the model {target.reference!r} needs {needed / GIB:.1f} GiB, and the limit of loaded models is "
+                f"{self._limit_bytes / GIB:.1f} GiB",
+                hint="start the server with a higher serving.memory_limit_gib",
+            )
         while sum(slot.size_bytes for slot in self._slots.values()) + needed > self._limit_bytes:
             movable = [slot for slot in self._slots.values() if slot.target not in self.pinned]
             idle = [slot for slot in movable if not slot.leases]
-            if idle:
-                await self._put_away(min(idle, key=lambda slot: slot.last_used))
-                self._metrics.model_evicted()
-            elif movable:
-                self._released.clear()
+            if not idle:
+                return not movable  # what must be served is served: the limit is the operator's to raise
+            await self._put_away(min(idle, key=lambda slot: slot.last_used))
+            self._metrics.model_evicted()
+        return True
+
+    async def _wait_for_room(self, target: Target, until: float) -> None:
+        """Wait until a model is free, while others may be loaded. Raises `BackendError` after a time."""
+        self._released.clear()
+        try:
+            async with asyncio.timeout(until - time.monotonic()):
                 await self._released.wait()
-            elif target in self.pinned:
-                return  # what must be served is served, and the memory's limit is the operator's to raise
-            else:
-                raise BackendError(
-                    f"the model {target.reference!r} needs {needed / GIB:.1f} GiB, and the limit of loaded models is "
-                    f"{self._limit_bytes / GIB:.1f} GiB",
-                    hint="start the server with a higher serving.memory_limit_gib",
-                )
+        except TimeoutError:
+            raise BackendError(
+                f"the model {target.reference!r} has no room beside those that are in use",
+                hint="ask again later, or start the server with a higher serving.memory_limit_gib",
+            ) from None
 
     async def _put_away(self, slot: Slot) -> None:
         self._slots.pop(slot.target, None)

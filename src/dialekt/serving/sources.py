@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from dialekt.config import ModelConfig
-from dialekt.errors import DialektError, InputError, UnknownModelError
+from dialekt.errors import InputError, NotFoundError, UnknownModelError
 from dialekt.models.base import fetch_model
 from dialekt.models.contract import read_contract
 from dialekt.models.engines.choice import CalibrationMaterial
@@ -122,9 +122,9 @@ class Sources:
             return Target(source.name, BASE)
         try:
             return Target(source.name, resolve(source.registry, version))
-        except DialektError as error:
+        except NotFoundError as error:
             raise UnknownModelError(
-                f"the model {_shown(f'{source.name}@{version}')} is not served here: {error.message}",
+                f"the model {_shown(f'{source.name}@{version}')} is not served here",
                 hint=f"{source.name}@{BASE} is the untuned model; GET /v1/models lists versions and aliases",
                 param="model",
             ) from error

@@ -104,8 +104,9 @@ def try_engine(name: EngineName, trials: Trials) -> TriedEngine:
     try:
         engine = trials.build(name)
         return TriedEngine(engine, judge(engine, trials))
-    except DialektError as error:
-        return TriedEngine(None, EngineTrial(name, "", refused=error.message))
+    except Exception as error:  # noqa: BLE001 - one odd engine must not keep the others from being tried
+        reason = error.message if isinstance(error, DialektError) else f"unexpected {type(error).__name__}"
+        return TriedEngine(None, EngineTrial(name, "", refused=reason))
 
 
 def judge(engine: Engine, trials: Trials) -> EngineTrial:

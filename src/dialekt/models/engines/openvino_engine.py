@@ -57,6 +57,7 @@ class OpenVinoEngine:
             "INFERENCE_NUM_THREADS": str(lanes.count * lanes.threads),
             "CPU_RUNTIME_CACHE_CAPACITY": str(_KEPT_KERNELS),
         }
+        self._compiling = threading.Lock()
         self._requests = threading.local()  # one of each output per thread
         self._sentences: Any = self._compile(SENTENCE_OUTPUT)
         self._style = style_of_graph(style, [item.any_name for item in self._sentences.inputs])
@@ -98,7 +99,8 @@ class OpenVinoEngine:
         """Return this thread's request for an output; requests of one graph run side by side."""
         found = getattr(self._requests, output, None)
         if found is None:
-            compiled = self._sentences if output == SENTENCE_OUTPUT else self._tokens
+            with self._compiling:
+                compiled = self._sentences if output == SENTENCE_OUTPUT else self._tokens
             found = compiled.create_infer_request()
             setattr(self._requests, output, found)
         return found
@@ -120,7 +122,7 @@ class OpenVinoEngine:
 
 def rounded_up(count: int) -> int:
     """Return the next number that is one of eight steps between powers of two: itself up to 16, then 18, 20 … 32."""
-    step = max(1, (1 << count.bit_length() - 1) >> 3)
+    step = max(1, (1 << max(count, 1).bit_length() - 1) >> 3)
     return -(-count // step) * step
 
 

@@ -169,10 +169,11 @@ def _token_infos(text: _Text, encoding: Encoding) -> list[TokenInfo]:
     texts = (text,) if isinstance(text, str) else text
     places = [_byte_places(part) for part in texts]
     infos = []
-    for number, (start, stop) in enumerate(encoding.offsets):
-        identity, sequence = encoding.ids[number], encoding.sequence_ids[number]
-        if encoding.special_tokens_mask[number] or sequence is None:
-            infos.append(TokenInfo(identity, encoding.tokens[number], special=True, start=None, stop=None))
+    # Each of these is a list that the library makes anew whenever it is asked for.
+    columns = (encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.sequence_ids, encoding.offsets)
+    for identity, token, special, sequence, (start, stop) in zip(*columns, strict=True):
+        if special or sequence is None:
+            infos.append(TokenInfo(identity, token, special=True, start=None, stop=None))
             continue
         at = places[sequence]
         infos.append(TokenInfo(identity, texts[sequence][start:stop], special=False, start=at[start], stop=at[stop]))

@@ -76,7 +76,7 @@ class TorchEngine:
         """Return the last hidden states of every row's tokens; of a static embedding its tokens' vectors."""
         if self._static:
             weights = self._modules[0].embedding.weight.detach()
-            return [self._numpy(weights[torch.tensor(row.ids, device=self._device)]) for row in rows]
+            return [self._numpy(weights[torch.tensor(row.ids, dtype=torch.int64, device=self._device)]) for row in rows]
         states = self._numpy(self._forward(rows)["token_embeddings"])
         lengths = [len(row.ids) for row in rows]
         if self._packed is not None:
