@@ -1,5 +1,6 @@
 """Inputs of requests to token ids, and back."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,14 @@ def test_tokens_name_their_bytes(tokenizer: RequestTokenizer) -> None:
     assert [written[token.start : token.stop].decode() for token in plain] == [token.text for token in plain]
     assert plain[-1].text == "s"
     assert plain[-1].stop == len(written)
+
+
+def test_inspecting_takes_time_in_proportion_to_the_text(tokenizer: RequestTokenizer) -> None:
+    """Forty thousand tokens are a matter of a fraction of a second."""
+    begun = time.perf_counter()
+    (row,) = tokenizer.inspect([ModelInput("pump " * 40_000)], add_special_tokens=False)
+    assert len(row) == 40_000
+    assert time.perf_counter() - begun < 5.0
 
 
 def test_tokens_of_a_pair_point_into_their_own_text(tokenizer: RequestTokenizer) -> None:
