@@ -207,7 +207,9 @@ class Pipeline:
 
     def _explain(self, error: Exception) -> RequestError:
         """Return what a client hears of a failure: of ours only the kind, never its words, which may hold texts."""
-        if isinstance(error, RequestError):
+        if isinstance(error, RequestError) and not isinstance(error, BackendError):
             return error
         self._options.journal.fault(error, where=self._name)
+        if isinstance(error, BackendError):
+            return error
         return BackendError(f"unexpected {type(error).__name__}", hint="this is a fault of the server; see its log")
