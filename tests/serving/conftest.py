@@ -78,6 +78,12 @@ def _wait_for(service: Service) -> None:
         time.sleep(0.02)
 
 
+@pytest.fixture
+def anyio_backend() -> str:
+    """The event loop of the server."""
+    return "asyncio"
+
+
 @pytest.fixture(scope="session")
 def tiny_judge(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a tiny cross-encoder with one label, wide enough that other words make other scores."""
