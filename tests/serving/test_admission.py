@@ -33,3 +33,11 @@ def test_retry_after_follows_the_rate_of_finished_inputs(monkeypatch: pytest.Mon
     with permits.take(8), pytest.raises(OverloadedError, match="8 of 8") as refused:
         permits.take(1).__enter__()
     assert refused.value.retry_after_seconds == 4
+
+
+def test_a_full_server_is_known_before_a_request_is_read() -> None:
+    """With no permit left nothing can be admitted, however small."""
+    permits = Permits(2)
+    permits.check()
+    with permits.take(2), pytest.raises(OverloadedError, match="2 of 2 inputs are in flight"):
+        permits.check()

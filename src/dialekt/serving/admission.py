@@ -9,6 +9,8 @@ from dialekt.errors import OverloadedError
 
 _LONGEST_RETRY_SECONDS = 30
 _MEMORY_SECONDS = 1.0  # over which the rate of finished inputs is remembered
+_LATER = "retry later, or start the server with a higher --max-concurrent-requests"
+_FEWER = "send fewer inputs per request, or start the server with a higher --max-concurrent-requests"
 
 
 class Permits:
@@ -43,12 +45,18 @@ class Permits:
         self._rate += share * (self._finished / elapsed - self._rate)
         self._since, self._finished = time.monotonic(), 0
 
+    def check(self) -> None:
+        """Raise `OverloadedError` where not even one permit is left."""
+        if self.in_flight >= self.limit:
+            raise self._overloaded(f"{self.in_flight} of {self.limit} inputs are in flight", _LATER)
+
     def _refusal(self, inputs: int) -> OverloadedError:
-        wait = math.ceil(self.in_flight / self._rate) if self._rate else 1
         if inputs > self.limit:
             message = f"the request has {inputs} inputs, the limit is {self.limit} in flight"
-            hint = "send fewer inputs per request, or start the server with a higher --max-concurrent-requests"
-        else:
-            message = f"{self.in_flight} of {self.limit} inputs are in flight, the request has {inputs} more"
-            hint = "retry later, or start the server with a higher --max-concurrent-requests"
+            return self._overloaded(message, _FEWER)
+        message = f"{self.in_flight} of {self.limit} inputs are in flight, the request has {inputs} more"
+        return self._overloaded(message, _LATER)
+
+    def _overloaded(self, message: str, hint: str) -> OverloadedError:
+        wait = math.ceil(self.in_flight / self._rate) if self._rate else 1
         return OverloadedError(message, hint=hint, retry_after_seconds=min(max(1, wait), _LONGEST_RETRY_SECONDS))

@@ -134,6 +134,7 @@ class Endpoint:
         self._keys.check(headers.get(b"authorization"))
         if self._takes_body:
             limits.check_content_type(headers)
+            self._service.check_room()
             body = await limits.read_body(receive, limit_bytes=most)
         return await self._handler(Call(self._service, scope, receive, headers, body, started))
 

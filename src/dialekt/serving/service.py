@@ -191,6 +191,10 @@ class Service:
         """Hold a permit per input; raises `OverloadedError` for all of them."""
         return self._permits.take(inputs)
 
+    def check_room(self) -> None:
+        """Raise `OverloadedError` where no input could be admitted, before anything is read of a request."""
+        self._permits.check()
+
     async def run_windows(self, lease: Lease, work: Work, receive: Receive | None = None) -> Outcome:
         """Compute an array of any length with at most half of all permits, a window at a time."""
         held = min(len(work.inputs), max(1, self.config.max_concurrent_requests // 2))
