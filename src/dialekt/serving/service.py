@@ -32,7 +32,7 @@ from dialekt.serving.patience import Patience, Receive
 from dialekt.serving.pipeline import PipelineOptions
 from dialekt.serving.prompts import choose_prompt
 from dialekt.serving.records import CatalogueRow, Outcome, Work
-from dialekt.serving.shelf import GIB, Loader, Shelf, Slot
+from dialekt.serving.shelf import GIB, Prepare, Prepared, Shelf, Slot
 from dialekt.serving.sources import Source, Sources, Target
 from dialekt.serving.windows import join_outcomes, windows_of
 from dialekt.types import Progress
@@ -111,7 +111,9 @@ class Refusal:
 class Service:
     """One per process, in one event loop. `start` and `stop` belong to the application's lifespan."""
 
-    def __init__(self, config: ServingConfig, sources: Sources, loader: Loader, *, limit_bytes: int, journal: Journal):
+    def __init__(
+        self, config: ServingConfig, sources: Sources, prepare: Prepare, *, limit_bytes: int, journal: Journal
+    ):
         self.config = config
         self.metrics = Metrics()
         self.journal = journal
@@ -122,7 +124,7 @@ class Service:
         self._sources = sources
         self._permits = Permits(config.max_concurrent_requests)
         options = PipelineOptions(config.max_batch_tokens, Cores(cpu_count()), self.metrics, journal)
-        self._shelf = Shelf(loader, options, limit_bytes=limit_bytes, metrics=self.metrics, journal=journal)
+        self._shelf = Shelf(prepare, options, limit_bytes=limit_bytes, metrics=self.metrics, journal=journal)
         self._meanings: dict[str, Target] = {}  # what a reference is answered with now
         self._refused: dict[str, Refusal] = {}  # what references mean now but cannot be loaded
         self._loads_awaited = 0
@@ -337,22 +339,22 @@ def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: J
     known = Sources(sources)
     limit = config.memory_limit_gib * GIB if config.memory_limit_gib else device_memory_bytes("cpu") / 2
 
-    def load(target: Target, prefer: EngineName | None) -> Servable:
+    def prepare(target: Target) -> Prepared:
         place = known.place(target)
+        folder = fetch_model(place.location, trust_remote_code=place.model.trust_remote_code)
+        weights_bytes = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
 
         def report(step: Progress) -> None:
             if step.note:
                 of = f"{step.done + 1} of {step.total}"
                 journal.note(JournalEvent.TRY, model=target.reference, engine=step.note, number=of)
 
-        return load_servable(
-            place.location, model=place.model, engine=config.engine, dtype=config.dtype, cache=config.cache,
-            material=known.material(target), prefer=prefer, progress=report,
-        )  # fmt: skip
+        def load(prefer: EngineName | None) -> Servable:
+            return load_servable(
+                place.location, model=place.model, engine=config.engine, dtype=config.dtype, cache=config.cache,
+                material=known.material(target), prefer=prefer, progress=report,
+            )  # fmt: skip
 
-    def size_bytes(target: Target) -> int:
-        place = known.place(target)
-        folder = fetch_model(place.location, trust_remote_code=place.model.trust_remote_code)
-        return int(_ROOM_PER_WEIGHT * sum(path.stat().st_size for path in folder.rglob("*.safetensors")))
+        return Prepared(int(_ROOM_PER_WEIGHT * weights_bytes), load)
 
-    return Service(config, known, Loader(load, size_bytes), limit_bytes=int(limit), journal=journal)
+    return Service(config, known, prepare, limit_bytes=int(limit), journal=journal)

@@ -21,14 +21,18 @@ LOADER_NAME = "dialekt-load"  # of the thread that loads models
 
 
 @dataclass(frozen=True, slots=True)
-class Loader:
-    """How a target is loaded. Both functions block; `size_bytes` tells what `load` will need, before it does.
+class Prepared:
+    """A target whose files were found whole, before it is loaded.
 
-    The second argument of `load` is the engine that its predecessor runs on, None for no predecessor.
+    `size_bytes` is what `load` will need. `load` blocks; it is given the engine that the predecessor runs on, None for
+    no predecessor.
     """
 
-    load: Callable[[Target, EngineName | None], Servable]
-    size_bytes: Callable[[Target], int]
+    size_bytes: int
+    load: Callable[[EngineName | None], Servable]
+
+
+Prepare = Callable[[Target], Prepared]  # blocks: it reads and hashes files
 
 
 @dataclass(slots=True, eq=False)
@@ -50,9 +54,9 @@ class Shelf:
     """Loads one model at a time; belongs to the event loop."""
 
     def __init__(
-        self, loader: Loader, options: PipelineOptions, *, limit_bytes: int, metrics: Metrics, journal: Journal
+        self, prepare: Prepare, options: PipelineOptions, *, limit_bytes: int, metrics: Metrics, journal: Journal
     ):
-        self._loader = loader
+        self._prepare = prepare
         self._options = options
         self._limit_bytes = limit_bytes
         self._metrics = metrics
@@ -107,18 +111,18 @@ class Shelf:
 
     async def _load(self, target: Target, prefer: EngineName | None) -> Slot:
         loop = asyncio.get_running_loop()
-        needed = await loop.run_in_executor(self._worker, self._loader.size_bytes, target)
+        prepared = await loop.run_in_executor(self._worker, self._prepare, target)
         until = time.monotonic() + _ROOM_SECONDS
         while True:
             async with self._one_at_a_time:
-                if await self._make_room(target, needed):
-                    return await self._bring(target, prefer)
+                if await self._make_room(target, prepared.size_bytes):
+                    return await self._bring(target, prepared, prefer)
             await self._wait_for_room(target, until)
 
-    async def _bring(self, target: Target, prefer: EngineName | None) -> Slot:
+    async def _bring(self, target: Target, prepared: Prepared, prefer: EngineName | None) -> Slot:
         """Load a model for which there is room."""
         start = time.monotonic()
-        servable = await asyncio.get_running_loop().run_in_executor(self._worker, self._loader.load, target, prefer)
+        servable = await asyncio.get_running_loop().run_in_executor(self._worker, prepared.load, prefer)
         slot = Slot(target, Pipeline(servable, self._options, name=target.reference))
         self._slots[target] = slot
         self._metrics.model_loaded()

@@ -1,7 +1,7 @@
 """What an engine takes and gives, and what was measured when one was chosen. Imports no engine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
@@ -106,4 +106,4 @@ class EngineChoice:
     engine: EngineName
     measured: bool
     from_cache: bool = False
-    trials: tuple[EngineTrial, ...] = field(default_factory=tuple)
+    trials: tuple[EngineTrial, ...] = ()
