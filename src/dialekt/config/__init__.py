@@ -1,6 +1,7 @@
 """One frozen section per room; unknown keys are refused; TOML, then environment, then command line."""
 
 from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
+from dialekt.config.index import IndexConfig, IndexEngine, Quantization, SearchConfig, SearchLog
 from dialekt.config.loading import CONFIG_NAME, ENVIRONMENT_PREFIX, Config, ProjectConfig, load_config
 from dialekt.config.logs import CleaningConfig, ClickModel, LogFormat, LogsConfig
 from dialekt.config.material import (
@@ -31,6 +32,8 @@ __all__ = [
     "EngineName",
     "EvaluationConfig",
     "Generator",
+    "IndexConfig",
+    "IndexEngine",
     "JudgmentsConfig",
     "JudgmentsFormat",
     "LogFormat",
@@ -42,9 +45,12 @@ __all__ = [
     "PairsConfig",
     "Precision",
     "ProjectConfig",
+    "Quantization",
     "QueryKind",
     "RegistryConfig",
     "ReportConfig",
+    "SearchConfig",
+    "SearchLog",
     "Section",
     "ServingConfig",
     "SplitConfig",

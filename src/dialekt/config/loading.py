@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, ValidationError
 
 from dialekt.config.examples import NegativesConfig, PairsConfig
+from dialekt.config.index import IndexConfig, SearchConfig
 from dialekt.config.logs import CleaningConfig, LogsConfig
 from dialekt.config.material import CorpusConfig, JudgmentsConfig, SplitConfig
 from dialekt.config.model import ModelConfig, TrainingConfig
@@ -49,7 +50,9 @@ class Config(Section):
     evaluation: EvaluationConfig = EvaluationConfig()
     registry: RegistryConfig = RegistryConfig()
     report: ReportConfig = ReportConfig()
+    index: IndexConfig = IndexConfig()
     serving: ServingConfig = ServingConfig()
+    search: SearchConfig = SearchConfig()
 
 
 def load_config(
@@ -160,6 +163,8 @@ def _anchor(config: Config, folder: Path) -> Config:
         update={
             "corpus": config.corpus.model_copy(update={"path": absolute(config.corpus.path)}),
             "judgments": config.judgments.model_copy(update={"path": absolute(config.judgments.path)}),
+            "index": config.index.model_copy(update={"path": absolute(config.index.path)}),
+            "search": config.search.model_copy(update={"log_path": absolute(config.search.log_path)}),
             "serving": config.serving.model_copy(
                 update={
                     "models": tuple(_anchor_served(name, folder) for name in config.serving.models),

@@ -1,0 +1,1 @@
+"""Vector index versions: build, search, change log, migrate, cut over, roll back."""
