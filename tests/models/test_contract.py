@@ -1,5 +1,6 @@
 """The encoding contract: derived, overridden, stored."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -142,3 +143,13 @@ def test_a_wrong_kind_of_value_is_an_error(copied: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace('"max_tokens": 64', '"max_tokens": 0'), encoding="utf-8")
     with pytest.raises(ModelError, match="a value of the wrong kind"):
         read_contract(copied)
+
+
+def test_the_model_of_the_documents_is_stored_only_where_it_is_another(copied: Path) -> None:
+    """A contract names the encoder of its documents if it is not the model itself, and reads back alike."""
+    own = read_contract(copied)
+    write_contract(copied, own)
+    assert "document_model" not in (copied / CONTRACT_NAME).read_text(encoding="utf-8")
+    other = dataclasses.replace(own, document_model="an id")
+    write_contract(copied, other)
+    assert read_contract(copied) == other

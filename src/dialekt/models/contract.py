@@ -14,6 +14,7 @@ from dialekt.types import Role
 
 CONTRACT_NAME = "dialekt.json"
 CONTRACT_FORMAT = 1
+DOCUMENT_ENCODER = "document_encoder"
 SMALLEST_MATRYOSHKA_DIMENSION = 64
 
 
@@ -22,6 +23,8 @@ class EncodingContract:
     """Everything that query and document encoders must agree on.
 
     `max_tokens` counts special tokens and prompt; `matryoshka_dimensions` falls and starts with `dimension`.
+    `document_model` is the content id of the model that encodes the documents where that is another one, because
+    only the query side was tuned; its files then lie in the folder's `document_encoder`.
     """
 
     model: str
@@ -33,6 +36,7 @@ class EncodingContract:
     max_tokens: int
     dimension: int
     matryoshka_dimensions: tuple[int, ...]
+    document_model: str = ""
 
     def prompt(self, role: Role) -> str:
         """Return what is put before every text of this role."""
@@ -79,6 +83,8 @@ def read_contract(folder: Path, *, name: str = "") -> EncodingContract:
 def write_contract(folder: Path, contract: EncodingContract) -> None:
     """Write a contract into a model folder."""
     content = {"format": CONTRACT_FORMAT, **asdict(contract)}
+    if not contract.document_model:
+        del content["document_model"]
     write_atomic(folder / CONTRACT_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
@@ -122,7 +128,7 @@ def _parse(path: Path) -> EncodingContract:
             hint="update dialekt, or " + _REPAIR,
         )
     names = {field.name for field in dataclasses.fields(EncodingContract)}
-    if odd := sorted(names ^ set(values)):
+    if odd := sorted(names ^ {*values, "document_model"}):
         raise ModelError(
             f"the encoding contract has missing or unknown keys: {', '.join(odd)}", path=path, hint=_REPAIR
         )
@@ -131,7 +137,7 @@ def _parse(path: Path) -> EncodingContract:
 
 def _checked(values: dict[str, Any], path: Path) -> EncodingContract:
     dimensions = values["matryoshka_dimensions"]
-    texts = all(isinstance(values[key], str) for key in ("model", "query_prompt", "document_prompt", "pooling"))
+    texts = all(isinstance(values.get(key, ""), str) for key in _TEXTS)
     numbers = all(type(values[key]) is int and values[key] > 0 for key in ("max_tokens", "dimension"))
     lists = isinstance(dimensions, list) and all(type(item) is int and item > 0 for item in dimensions)
     if not (texts and numbers and lists and values["normalize"] is True and values["similarity"] == "cosine"):
@@ -139,4 +145,5 @@ def _checked(values: dict[str, Any], path: Path) -> EncodingContract:
     return EncodingContract(**{**values, "matryoshka_dimensions": _nested(tuple(dimensions), values["dimension"])})
 
 
+_TEXTS = ("model", "query_prompt", "document_prompt", "pooling", "document_model")
 _REPAIR = "remove dialekt.json to derive the contract from the model's own files"
