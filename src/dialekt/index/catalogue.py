@@ -74,14 +74,16 @@ class Catalogue:
 
     def version(self, name: str) -> IndexVersion:
         """Return an index version. Raises `NotFoundError`."""
-        return _named(self.versions(), name, what="index version")
+        found: IndexVersion = _named(self.versions(), name, what="index version")
+        return found
 
     def release(self, name: str) -> Release:
         """Return a release by its name, or the live one as `live`. Raises `NotFoundError` that names the nearest."""
         wanted = self.live() if name == "live" else name
         if not wanted:
             raise NotFoundError("no release is live yet", hint="dialekt index build makes the first one")
-        return _named(self.releases(), wanted, what="release")
+        found: Release = _named(self.releases(), wanted, what="release")
+        return found
 
     def live(self) -> str:
         """Return the name of the live release; empty where none is."""

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from dialekt.errors import InputError
 from dialekt.index.checksums import row_sum
-from dialekt.index.filters import tags_of
+from dialekt.index.filters import Filter, tags_of
 from dialekt.index.records import Checksum
+from dialekt.index.words import WordHit, search_words
 from dialekt.store.hashing import hash_text
 from dialekt.store.sqlite import Database
 from dialekt.types import Document
@@ -142,6 +143,11 @@ class Documents:
                 "SELECT id FROM units ORDER BY (n * 2654435761 + ?) % 4294967291 LIMIT ?", (seed * 97_003, size)
             )
             return [row["id"] for row in rows]
+
+    def search_words(self, query: str, limit: int, *, where: Filter) -> list[WordHit]:
+        """Return the best units for the query's words (BM25), best first."""
+        with self._database.reading() as connection:
+            return search_words(connection, query, limit, where=where)
 
     def tail(self) -> int:
         """Return the last position of the log."""

@@ -1,0 +1,182 @@
+"""Filling an index version: what the engine lacks is embedded, chunk by chunk; what it has is left.
+
+There is no record of how far a build has come but the engine's own rows, so a build that was killed goes on from the
+last chunk that was stored, and a build that is done twice does nothing.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.index.documents import Documents, Entry, content_hash
+from dialekt.index.engines.base import VectorEngine
+from dialekt.index.filters import tags_of
+from dialekt.index.opened import OpenIndex
+from dialekt.index.records import Embed, Rows, State
+from dialekt.types import Document, Progress, ReportProgress, Role, no_progress
+
+Known = Callable[[Sequence[str]], Mapping[str, NDArray[np.float32]]]
+"""Content hashes → the vectors of those that some other place has already, of the same space."""
+
+
+@dataclass(frozen=True, slots=True)
+class FillFacts:
+    """What filling an index version came to, in units."""
+
+    units: int
+    embedded: int
+    reused: int
+    kept: int
+    removed: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What an index version's rows lack of the documents, at a position of the log."""
+
+    missing: tuple[str, ...]
+    retagged: Mapping[str, tuple[str, ...]]
+    gone: tuple[str, ...]
+    kept: int
+    sequence: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the rows are the documents."""
+        return not (self.missing or self.retagged or self.gone)
+
+
+def nothing_known(_: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+    """Know no vector."""
+    return {}
+
+
+def vectors_of(engine: VectorEngine, space: str) -> Known:
+    """Know the vectors of another index version that are of the same space."""
+    ids = {
+        content: unit
+        for rows in engine.scan()
+        for unit, content, of in zip(rows.ids, rows.hashes, rows.spaces, strict=True)
+        if of == space
+    }
+
+    def look_up(hashes: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        rows = engine.fetch([ids[content] for content in dict.fromkeys(hashes) if content in ids])
+        return dict(zip(rows.hashes, rows.vectors, strict=True))
+
+    return look_up
+
+
+def vectors_of_matrix(hashes: Sequence[str], vectors: NDArray[np.float32]) -> Known:
+    """Know the rows (hashes, dimension) of a matrix, for example of the documents that the journey encoded."""
+    places = {content: place for place, content in enumerate(hashes)}
+    return lambda wanted: {content: vectors[places[content]] for content in wanted if content in places}
+
+
+def any_of(*every: Known) -> Known:
+    """Know what any of them knows, the first asked first."""
+
+    def look_up(hashes: Sequence[str]) -> Mapping[str, NDArray[np.float32]]:
+        found: dict[str, NDArray[np.float32]] = {}
+        for known in every:
+            found |= known([content for content in hashes if content not in found])
+        return found
+
+    return look_up
+
+
+def compare(documents: Documents, engine: VectorEngine) -> Difference:
+    """Return what the rows of an engine lack of the documents."""
+    snapshot = documents.snapshot()
+    missing = dict.fromkeys(snapshot.entries)
+    retagged: dict[str, tuple[str, ...]] = {}
+    gone: list[str] = []
+    for rows in engine.scan():
+        for unit, content, tags in zip(rows.ids, rows.hashes, rows.tags, strict=True):
+            entry = snapshot.entries.get(unit)
+            if entry is None:
+                gone.append(unit)
+            elif entry.hash == content:
+                missing.pop(unit, None)
+                if entry != Entry(content, tuple(sorted(tags))):
+                    retagged[unit] = entry.tags
+    kept = len(snapshot.entries) - len(missing)
+    return Difference(tuple(missing), retagged, tuple(gone), kept, snapshot.sequence)
+
+
+def fill(
+    opened: OpenIndex,
+    version: str,
+    embed: Embed,
+    *,
+    known: Known = nothing_known,
+    chunk_documents: int = 1_024,
+    progress: ReportProgress = no_progress,
+) -> FillFacts:
+    """Make the rows of an index version the documents, as they are now, and make the engine's indexes.
+
+    The log holds what is written meanwhile; `OpenIndex.apply` brings it in afterwards. May be killed at any moment.
+    """
+    started = time.monotonic()
+    engine, found = opened.engine(version), opened.catalogue.version(version)
+    with opened.holding(version):
+        difference = compare(opened.documents, engine)
+        _tidy(engine, difference)
+        store = engine.load if found.state is State.BUILDING else engine.upsert
+        reused = 0
+        for start in range(0, len(difference.missing), chunk_documents):
+            chunk = difference.missing[start : start + chunk_documents]
+            units = list(opened.documents.read(chunk).values())
+            if units:  # not all removed meanwhile
+                rows, of_them = _embedded(units, found.space, embed, known)
+                store(rows)
+                reused += of_them
+            progress(Progress("embed", start + len(chunk), len(difference.missing), note=_reuse_note(reused)))
+        if found.state is State.BUILDING:
+            engine.finish(progress=progress)
+            opened.catalogue.set_version_ready(version)
+        opened.catalogue.set_position(version, max(difference.sequence, found.position))
+    return FillFacts(
+        units=difference.kept + len(difference.missing),
+        embedded=len(difference.missing) - reused,
+        reused=reused,
+        kept=difference.kept,
+        removed=len(difference.gone),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _tidy(engine: VectorEngine, difference: Difference) -> None:
+    """Remove and retag rows that need no vector."""
+    if difference.gone:
+        engine.delete(difference.gone)
+    if difference.retagged:
+        engine.patch(list(difference.retagged), list(difference.retagged.values()))
+
+
+def _embedded(units: Sequence[Document], space: str, embed: Embed, known: Known) -> tuple[Rows, int]:
+    """Return the rows of units, and how many of their vectors were known."""
+    hashes = [content_hash(unit) for unit in units]
+    vectors = dict(known(hashes))
+    new = {content: unit for content, unit in zip(hashes, units, strict=True) if content not in vectors}
+    reused = sum(content in vectors for content in hashes)
+    if new:
+        made = embed([unit.content for unit in new.values()], Role.DOCUMENT)
+        vectors |= dict(zip(new, made, strict=True))
+    rows = Rows(
+        ids=tuple(unit.id for unit in units),
+        document_ids=tuple(unit.parent_id for unit in units),
+        hashes=tuple(hashes),
+        tags=tuple(tags_of(unit.metadata) for unit in units),
+        spaces=(space,) * len(units),
+        vectors=np.stack([vectors[content] for content in hashes]).astype(np.float32, copy=False),
+    )
+    return rows, reused
+
+
+def _reuse_note(reused: int) -> str:
+    return f"{reused:,} vectors known already" if reused else ""
