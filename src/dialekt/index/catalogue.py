@@ -30,10 +30,6 @@ _SPEC = TypeAdapter(EngineSpec)
 _SETTINGS = TypeAdapter(SearchSettings)
 
 
-class Behind(Exception):  # noqa: N818 - no error: the caller applies what came and tries again
-    """The log has grown past what an index version holds, so that it cannot go live at this moment."""
-
-
 class Catalogue:
     """What an index consists of. Every method is one transaction; any thread or process may call."""
 
@@ -129,22 +125,24 @@ class Catalogue:
         """Record that a release has passed its checks."""
         self._set("UPDATE releases SET state = ? WHERE name = ?", (State.READY, release))
 
-    def switch(self, entry: Switch) -> None:
+    def switch(self, entry: Switch, *, catch_up: Callable[[], int]) -> None:
         """Make a release live, in the same transaction that sees its index hold the whole log.
 
-        Raises `Behind` when the log has grown meanwhile; nothing has changed then.
+        While the transaction holds all writers off, `catch_up` applies what is left of the log, from another thread,
+        and returns the position that the release's index holds then. Whatever it raises leaves the old release live.
         """
         with self._database.writing() as connection:
-            row = connection.execute(
-                "SELECT position FROM versions WHERE name = (SELECT version FROM releases WHERE name = ?)",
-                (entry.release,),
-            ).fetchone()
-            if row["position"] < tail_of(connection):
-                raise Behind
             if live_of(connection) != entry.previous:
+                raise StorageError("another command changed the live release", hint="look: dialekt index list")
+            position = catch_up()
+            if position != tail_of(connection):
                 raise StorageError(
-                    "another command changed the live release meanwhile", hint="look: dialekt index list"
+                    f"the index holds the log up to {position:,} of {tail_of(connection):,}", hint="try again"
                 )
+            connection.execute(
+                "UPDATE versions SET position = ? WHERE name = (SELECT version FROM releases WHERE name = ?)",
+                (position, entry.release),
+            )
             values = (entry.at, entry.kind, entry.release, entry.previous, entry.reason, _dump(entry.overridden))
             connection.execute(
                 "INSERT INTO switches (at, kind, release, previous, reason, overridden) VALUES (?, ?, ?, ?, ?, ?)",

@@ -25,6 +25,7 @@ CREATE TRIGGER IF NOT EXISTS words_changed AFTER UPDATE OF title, text ON units 
     INSERT INTO words (words, rowid, title, text) VALUES ('delete', old.n, old.title, old.text);
     INSERT INTO words (rowid, title, text) VALUES (new.n, new.title, new.text);
 END;
+CREATE TABLE IF NOT EXISTS imports (document TEXT PRIMARY KEY, identity TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS changes (sequence INTEGER PRIMARY KEY AUTOINCREMENT, unit TEXT NOT NULL, at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS versions (
     name TEXT PRIMARY KEY, space TEXT NOT NULL, spec TEXT NOT NULL, state TEXT NOT NULL, created TEXT NOT NULL,

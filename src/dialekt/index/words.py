@@ -28,7 +28,7 @@ def search_words(connection: sqlite3.Connection, query: str, limit: int, *, wher
     """
     words = list(dict.fromkeys(_WORD.findall(query.lower())))
     wanted = [
-        word for word in words if word not in STOPWORDS_EN
+        word for word in words if word not in _stop_words()
     ] or words  # frequent words cost most and decide nothing
     if not wanted:
         return []
