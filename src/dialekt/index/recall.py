@@ -28,7 +28,7 @@ def exact_results(engine: VectorEngine, queries: NDArray[np.float32], k: int) ->
         kept = [place for place in np.unique(best.indices).tolist() if place >= 0]
         columns = rows.ids, rows.document_ids, rows.spaces
         labels = {
-            place: labels[place] if place < start else tuple(column[place - start] for column in columns)  # type: ignore[misc]
+            place: labels[place] if place < start else tuple(column[place - start] for column in columns)
             for place in kept
         }
         start += len(rows)

@@ -103,11 +103,11 @@ class _Bench:
     def least(self, effort: int, steps: Sequence[float], target: float) -> Trial | None:
         """Return the trial with the smallest oversampling that meets the target; recall grows with oversampling."""
 
-        def trial_of(oversampling: float) -> Trial:
-            return self.trial(SearchSettings(effort=effort, oversampling=oversampling))
+        def low(oversampling: float) -> float:
+            return self.trial(SearchSettings(effort=effort, oversampling=oversampling)).low
 
-        place = bisect_left(steps, True, key=lambda oversampling: trial_of(oversampling).low >= target)
-        return trial_of(steps[place]) if place < len(steps) else None
+        place = bisect_left(steps, target, key=low)
+        return self.trial(SearchSettings(effort=effort, oversampling=steps[place])) if place < len(steps) else None
 
     def trial(self, settings: SearchSettings) -> Trial:
         """Return what these settings find, searching only when they are new."""
