@@ -9,6 +9,7 @@ from dialekt.cli import (
     demo,
     evaluate,
     export,
+    index,
     init,
     logs,
     mine,
@@ -40,6 +41,7 @@ app.command("evaluate", short_help="Run up to the result table.")(evaluate.evalu
 app.command("report", short_help="Write the report as HTML and Markdown.")(report.report)
 app.add_typer(models.app, name="models")
 app.command("export", short_help="Copy a registered model, and say how to run it elsewhere.")(export.export_model)
+app.add_typer(index.app, name="index", short_help="Build, search, migrate and roll back the vector index.")
 app.command("serve", short_help="Serve models to clients of TEI and OpenAI.")(serve.serve)
 app.add_typer(logs.app, name="logs")
 app.add_typer(bench.app, name="bench")

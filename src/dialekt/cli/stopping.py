@@ -63,7 +63,7 @@ class HeedingObserver:
         STOP.heed()
         self._observer.stage_started(stage, reason)
 
-    def progressed(self, stage: "StageName", progress: Progress) -> None:
+    def progressed(self, stage: str, progress: Progress) -> None:
         """A stage has come further."""
         STOP.heed()
         self._observer.progressed(stage, progress)

@@ -76,8 +76,8 @@ class Observer(Protocol):
     def stage_started(self, stage: StageName, reason: str) -> None:
         """A stage begins to work, for this reason."""
 
-    def progressed(self, stage: StageName, progress: Progress) -> None:
-        """A stage has come this far."""
+    def progressed(self, stage: str, progress: Progress) -> None:
+        """A stage, or work beside the journey, has come this far."""
 
     def stage_ended(self, record: StageRecord) -> None:
         """A stage is done, or was skipped because its artefact is there and verified."""
@@ -89,7 +89,7 @@ class SilentObserver:
     def stage_started(self, stage: StageName, reason: str) -> None:
         """Ignore a begun stage."""
 
-    def progressed(self, stage: StageName, progress: Progress) -> None:
+    def progressed(self, stage: str, progress: Progress) -> None:
         """Ignore progress."""
 
     def stage_ended(self, record: StageRecord) -> None:

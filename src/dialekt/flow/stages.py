@@ -192,12 +192,13 @@ STAGES: tuple[Stage, ...] = (
         "dialekt.training.records",
         teaching.train,
         settings=_settings(
-            _section("training"),
+            _section("training", "side"),
             MODEL,
             SEED,
             MINIMUM_GRADE,
             _setting("evaluation", "max_dev_queries"),
             teaching.remining,
+            teaching.tuned_side,
         ),
         needs={
             StageName.CORPUS: ALL,

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dialekt.config import Config
+from dialekt.config import Config, TunedSide
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Role
@@ -38,9 +38,12 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         progress=progress,
     )
 
+    base_vectors = frozen_documents(workbench)
+    frozen = None if base_vectors is None else dev.pool_vectors(dev_set, base_vectors)
+
     def score_dev(encode: "EncodeFunction") -> float:
-        queries, documents = encode(dev_set.query_texts, Role.QUERY), encode(dev_set.document_texts, Role.DOCUMENT)
-        return dev.score_dev(dev_set, queries, documents)
+        documents = encode(dev_set.document_texts, Role.DOCUMENT) if frozen is None else frozen
+        return dev.score_dev(dev_set, encode(dev_set.query_texts, Role.QUERY), documents)
 
     inputs = TrainingInputs(
         model=config.model,
@@ -54,8 +57,18 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         score_dev=score_dev,
         dev_texts=dev_set.texts,
         remine=_reminer(workbench, progress),
+        document_vectors=base_vectors,
     )
     return stage.run(config.training, inputs, out, progress=progress)
+
+
+def frozen_documents(workbench: Workbench) -> Path | None:
+    """Return the folder of the vectors that documents keep where only the query side is tuned."""
+    match workbench.config.training.side:
+        case TunedSide.QUERY:
+            return workbench.folder(StageName.BASE_VECTORS)
+        case TunedSide.BOTH:
+            return None
 
 
 def teach(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
@@ -92,6 +105,12 @@ def _dev_documents(workbench: Workbench) -> int:
     return min(most, max(least, pairs // PAIRS_PER_DEV_DOCUMENT))
 
 
+def tuned_side(config: Config) -> dict[str, Any]:
+    """Return the side that is tuned, where it is not the usual both."""
+    side = config.training.side
+    return {} if side is TunedSide.BOTH else {"training.side": side.value}
+
+
 def remining(config: Config) -> dict[str, Any]:
     """Return the settings of mining that training depends on: none unless it mines again itself."""
     if config.training.remine_every is None:
@@ -118,5 +137,10 @@ def _reminer(workbench: Workbench, progress: ReportProgress) -> "Reminer | None"
 
     if workbench.config.training.remine_every is None:
         return None
-    mined = workbench.folder(StageName.NEGATIVES)
-    return Reminer(workbench.config.negatives, negatives_inputs(workbench), mined, progress=progress)
+    return Reminer(
+        workbench.config.negatives,
+        negatives_inputs(workbench),
+        workbench.folder(StageName.NEGATIVES),
+        frozen_documents=frozen_documents(workbench) is not None,
+        progress=progress,
+    )

@@ -1,6 +1,7 @@
 """How the stages are called: from what the walk shares to the inputs of each room."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,12 +143,13 @@ def mine_negatives(workbench: Workbench, out: Path, *, progress: ReportProgress)
 
 
 def encode_with_tuned(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Documents and held-out queries → vectors of the tuned model."""
+    """Documents and held-out queries → vectors of the tuned model; frozen documents keep those of the base model."""
     from dialekt.models import vectors
     from dialekt.models.encoder import Encoder
 
     encoder = Encoder.load(str(workbench.tuned_model), workbench.config.model)
-    return vectors.run(encoder, _vectors_inputs(workbench, HELD_OUT), out, progress=progress)
+    inputs = replace(_vectors_inputs(workbench, HELD_OUT), documents=teaching.frozen_documents(workbench))
+    return vectors.run(encoder, inputs, out, progress=progress)
 
 
 def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:

@@ -1,0 +1,110 @@
+"""The models that an index may be made with: the base model and the registry's versions, as encoders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.config import ModelConfig
+from dialekt.errors import ConfigError, ModelError, NotFoundError
+from dialekt.flow.project import Project
+from dialekt.index.records import Embed, Release
+from dialekt.models.contract import EncodingContract
+from dialekt.registry.versions import CHAMPION, load_version, resolve
+from dialekt.types import ReportProgress, Role, no_progress
+
+if TYPE_CHECKING:
+    from dialekt.models.encoder import Encoder
+
+BASE = "base"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedModel:
+    """A model by its name in the project. `model_id` is the hash of its content, `space` of its documents' vectors."""
+
+    reference: str
+    model_id: str
+    location: str
+    config: ModelConfig
+    contract: EncodingContract
+    space: str
+
+
+def find_model(project: Project, name: str | None) -> IndexedModel:
+    """Return a model by name: `v3`, `champion`, `latest` or `base`; none means the champion.
+
+    Raises `NotFoundError` that says what to type, `StorageError` for a damaged version.
+    """
+    from dialekt.models.base import describe_model, fetch_model
+    from dialekt.models.contract import apply_config, read_contract
+    from dialekt.models.spaces import space_id
+
+    config = project.config.model
+    if name == BASE:
+        folder = fetch_model(config.base, trust_remote_code=config.trust_remote_code)
+        contract = apply_config(read_contract(folder, name=config.base), config)
+        found = describe_model(config.base, trust_remote_code=config.trust_remote_code)
+        return IndexedModel(BASE, found, config.base, config, contract, space_id(contract, found))
+    version = load_version(project.config.registry.path, _version_name(project, name))
+    contract = read_contract(version.model)
+    plain = ModelConfig(device=config.device, trust_remote_code=config.trust_remote_code)
+    found = describe_model(str(version.model), trust_remote_code=config.trust_remote_code)
+    return IndexedModel(version.name, found, str(version.model), plain, contract, space_id(contract, found))
+
+
+def model_of(project: Project, release: Release) -> IndexedModel:
+    """Return the model of a release. Raises `ModelError` when it is not what the release was made with."""
+    found = find_model(project, release.model)
+    if found.model_id != release.model_id:
+        raise ModelError(
+            f"{release.name} was made with another model than the {release.model!r} of today",
+            hint="restore that model, or make a new release: dialekt index migrate",
+        )
+    return found
+
+
+class Encoders:
+    """Loads models when texts are to be encoded, each once."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[str, Encoder] = {}
+
+    def embed(self, model: IndexedModel, *, progress: ReportProgress = no_progress) -> Embed:
+        """Return a function that encodes with a model; nothing is loaded before it is called."""
+
+        def encode(texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+            return self._encoder(model).encode(texts, role, progress=progress)
+
+        return encode
+
+    def _encoder(self, model: IndexedModel) -> "Encoder":
+        from dialekt.models.encoder import Encoder
+
+        if model.model_id not in self._loaded:
+            self._loaded[model.model_id] = Encoder.load(model.location, model.config)
+        return self._loaded[model.model_id]
+
+
+def check_first_stage(model: IndexedModel, dimensions: int | None) -> None:
+    """Raise `ConfigError` unless a model was trained for vectors of this many dimensions."""
+    trained = model.contract.matryoshka_dimensions
+    if dimensions is not None and dimensions not in trained:
+        known = ", ".join(map(str, trained))
+        raise ConfigError(
+            f"index.first_stage_dimensions = {dimensions}: {model.reference} was not trained for that",
+            hint=f"take one of {known}, or train for it: model.matryoshka_dimensions",
+        )
+
+
+def _version_name(project: Project, name: str | None) -> str:
+    registry: Path = project.config.registry.path
+    try:
+        return resolve(registry, name or CHAMPION)
+    except NotFoundError as error:
+        raise NotFoundError(
+            error.message, hint=f"{error.hint}; or index another: --model latest or --model base"
+        ) from None
