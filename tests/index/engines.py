@@ -14,6 +14,10 @@ from dialekt.index.filters import Filter
 from dialekt.index.records import EngineSpec, FirstStage, Found, Rows, SearchSettings
 
 DIMENSION = 8
+
+HeldRow = tuple[str, str, tuple[str, ...], str, tuple[float, ...]]
+"""Document, hash, sorted tags, space, vector."""
+
 SPACE = "space-a"
 DEFAULT = SearchSettings()
 EXACT = SearchSettings(exact=True)
@@ -48,6 +52,13 @@ class EngineCase:
 FILE_ENGINES = {
     "exact": EngineCase(IndexEngine.EXACT),
     "lancedb": EngineCase(IndexEngine.LANCEDB),
+    "qdrant": EngineCase(IndexEngine.QDRANT, several=False),
+}
+SERVER_ENGINES = {
+    "pgvector": EngineCase(
+        IndexEngine.PGVECTOR,
+        first_stages=(FirstStage(128, Quantization.NONE), FirstStage(384, Quantization.BINARY)),
+    ),
 }
 
 
@@ -59,7 +70,7 @@ def version_name(home: Path) -> str:
 def unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return the vectors with length 1."""
     wide = vectors.astype(np.float64)
-    return (wide / np.linalg.norm(wide, axis=-1, keepdims=True)).astype(np.float32)
+    return np.asarray(wide / np.linalg.norm(wide, axis=-1, keepdims=True), dtype=np.float32)
 
 
 def clustered(count: int, dimension: int, *, seed: int, clusters: int = 60) -> NDArray[np.float32]:
@@ -114,9 +125,9 @@ def recall(found: Sequence[Found], truth: Sequence[Sequence[tuple[str, float]]])
     return float(np.mean(shares))
 
 
-def contents(engine: VectorEngine) -> dict[str, tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
+def contents(engine: VectorEngine) -> dict[str, HeldRow]:
     """Return all that an engine holds by id; raise where an id is there twice."""
-    held: dict[str, tuple[str, str, tuple[str, ...], str, tuple[float, ...]]] = {}
+    held: dict[str, HeldRow] = {}
     for part in engine.scan(vectors=True):
         columns = zip(part.ids, part.document_ids, part.hashes, part.tags, part.spaces, part.vectors, strict=True)
         for unit_id, document, content, tags, space, vector in columns:
@@ -125,7 +136,7 @@ def contents(engine: VectorEngine) -> dict[str, tuple[str, str, tuple[str, ...],
     return held
 
 
-def contents_of(rows: Rows) -> dict[str, tuple[str, str, tuple[str, ...], str, tuple[float, ...]]]:
+def contents_of(rows: Rows) -> dict[str, HeldRow]:
     """Return rows as `contents` gives them."""
     columns = zip(rows.ids, rows.document_ids, rows.hashes, rows.tags, rows.spaces, rows.vectors, strict=True)
     return {

@@ -15,6 +15,7 @@ from tests.index.engines import (
     DIMENSION,
     EXACT,
     EngineCase,
+    HeldRow,
     clustered,
     contents,
     contents_of,
@@ -50,7 +51,7 @@ def test_any_order_of_writes_leaves_what_a_dict_would_hold(
 ) -> None:
     """After every write the engine holds, finds and filters what a dict with the same writes does."""
     engine = case.open(tmp_path)
-    model: dict[str, tuple[str, str, tuple[str, ...], str, tuple[float, ...]]] = {}
+    model: dict[str, HeldRow] = {}
     try:
         for kind, numbers, salt in writes:
             ids = [f"d{number}" for number in numbers]
@@ -142,7 +143,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(case: EngineCase, way: str, 
     assert acknowledged >= 6
     engine = case.open(tmp_path)
     held = contents(engine)
-    expected = {}
+    expected: dict[str, HeldRow] = {}
     for batch in range(acknowledged + 1):
         expected |= contents_of(rows_of(clustered(BATCH, DIMENSION, seed=batch), first=batch * BATCH))
     assert {one: held[one] for one in expected} == expected
