@@ -12,7 +12,7 @@ from dialekt.config.material import (
     SplitConfig,
     SplitMethod,
 )
-from dialekt.config.model import Distillation, ModelConfig, Precision, TrainingConfig
+from dialekt.config.model import Distillation, ModelConfig, Precision, TrainingConfig, TunedSide
 from dialekt.config.results import EvaluationConfig, RegistryConfig, ReportConfig
 from dialekt.config.section import Section
 from dialekt.config.serving import EngineName, LogStyle, ServingConfig
@@ -59,5 +59,6 @@ __all__ = [
     "TeacherConfig",
     "TeacherUse",
     "TrainingConfig",
+    "TunedSide",
     "load_config",
 ]

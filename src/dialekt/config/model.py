@@ -42,9 +42,20 @@ class Distillation(StrEnum):
     MARGIN_MSE = "margin_mse"
 
 
+class TunedSide(StrEnum):
+    """Which of the two encoders training changes: that of queries and documents alike, or that of queries alone."""
+
+    BOTH = "both"
+    QUERY = "query"
+
+
 class TrainingConfig(Section):
     """How the model is tuned. Everything unset is derived from data and machine, printed and recorded."""
 
+    side: TunedSide = Field(
+        default=TunedSide.BOTH,
+        description="query: documents keep the base model's vectors, so that its index stays valid; for a smaller gain",
+    )
     epochs: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="passes over the pairs; unset: fewer the more pairs there are"
     )

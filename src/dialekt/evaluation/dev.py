@@ -147,6 +147,13 @@ def _lay_out(collection: Collection, queries: Sequence[Query], judgments: Judgme
     )
 
 
+def pool_vectors(dev_set: DevSet, vectors: Path) -> NDArray[np.float32]:
+    """Return the vectors that the set's units have in a vectors artefact; (units, dimension)."""
+    found = load_vectors(vectors)
+    rows = {unit_id: row for row, unit_id in enumerate(found.document_ids)}
+    return found.document_vectors[[rows[unit_id] for unit_id in dev_set.document_ids]]
+
+
 def dev_scores(
     dev_set: DevSet, query_vectors: NDArray[np.float32], document_vectors: NDArray[np.float32]
 ) -> NDArray[np.float64]:

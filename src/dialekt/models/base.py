@@ -101,8 +101,7 @@ def describe_model(name: str, *, trust_remote_code: bool = False) -> str:
     """
     resolved = resolve_model(name)
     if isinstance(resolved, Path):
-        patterns = (*_MODEL_FILES, "*.py") if trust_remote_code else _MODEL_FILES
-        files = _files(resolved, patterns)
+        files = model_files(resolved, trust_remote_code=trust_remote_code)
         return hash_json(
             {path.relative_to(resolved).as_posix(): _hash_unchanged(path, _version(path)) for path in files}
         )
@@ -113,6 +112,11 @@ def describe_model(name: str, *, trust_remote_code: bool = False) -> str:
         if isinstance(cached, str):
             return f"{resolved}@{Path(cached).parent.name}"
     return resolved
+
+
+def model_files(folder: Path, *, trust_remote_code: bool = False) -> list[Path]:
+    """Return the files of a folder that make the model: weights, configuration and, when trusted, code."""
+    return _files(folder, (*_MODEL_FILES, "*.py") if trust_remote_code else _MODEL_FILES)
 
 
 def _hub_name(name: str) -> str:

@@ -14,7 +14,6 @@ from dialekt.types import Role
 
 CONTRACT_NAME = "dialekt.json"
 CONTRACT_FORMAT = 1
-DOCUMENT_ENCODER = "document_encoder"
 SMALLEST_MATRYOSHKA_DIMENSION = 64
 
 
@@ -24,7 +23,7 @@ class EncodingContract:
 
     `max_tokens` counts special tokens and prompt; `matryoshka_dimensions` falls and starts with `dimension`.
     `document_model` is the content id of the model that encodes the documents where that is another one, because
-    only the query side was tuned; its files then lie in the folder's `document_encoder`.
+    only the query side was tuned; its files then lie inside the model's folder.
     """
 
     model: str
@@ -86,6 +85,11 @@ def write_contract(folder: Path, contract: EncodingContract) -> None:
     if not contract.document_model:
         del content["document_model"]
     write_atomic(folder / CONTRACT_NAME, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+def document_contract(contract: EncodingContract) -> EncodingContract:
+    """Return the contract of the model that encodes the documents of a model whose query side alone was tuned."""
+    return dataclasses.replace(contract, document_model="")
 
 
 def apply_config(contract: EncodingContract, config: ModelConfig) -> EncodingContract:

@@ -1,8 +1,9 @@
 """Texts → L2-normalised vectors, as fast as this machine can."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from sentence_transformers.sentence_transformer.modules import Pooling, StaticEm
 from dialekt.config import ModelConfig, Precision
 from dialekt.errors import ModelError
 from dialekt.models.contract import EncodingContract
+from dialekt.models.document_encoder import find_document_encoder
 from dialekt.models.loading import load_model
 from dialekt.models.machine import fastest_precision
 from dialekt.models.padding import PadStyle, pad_rows
@@ -37,14 +39,26 @@ class Embedded:
 
 
 class Encoder:
-    """A model with its encoding contract. Vectors have the order of the texts, whatever the batches were."""
+    """A model with its encoding contract. Vectors have the order of the texts, whatever the batches were.
 
-    def __init__(self, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision):
+    Where the contract says that documents are encoded by another model, that one does it; `load_documents` loads it
+    when the first document comes.
+    """
+
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        contract: EncodingContract,
+        *,
+        precision: Precision,
+        load_documents: "Callable[[], Encoder] | None" = None,
+    ):
         self.model = model
         self.contract = contract
         self.precision = precision
         self._tokenizer = BulkTokenizer.of(model.tokenizer, contract.max_tokens)
         self._batch_tokens = batch_tokens(model.device.type)
+        self._load_documents = load_documents
 
     @classmethod
     def load(cls, name: str, config: ModelConfig, *, precision: Precision | None = None) -> Self:
@@ -56,7 +70,11 @@ class Encoder:
         precision = precision or fastest_precision(str(model.device))
         if precision is Precision.BF16:
             model.to(torch.bfloat16)
-        return cls(model.eval(), contract, precision=precision)
+
+        def load_documents() -> Encoder:
+            return Encoder.load(str(find_document_encoder(name, config)), config, precision=precision)
+
+        return cls(model.eval(), contract, precision=precision, load_documents=load_documents)
 
     @classmethod
     def of(cls, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision | None = None) -> Self:
@@ -76,6 +94,8 @@ class Encoder:
 
     def embed(self, texts: Sequence[str], role: Role, *, progress: ReportProgress = no_progress) -> Embedded:
         """Return the vectors of texts and how many tokens they took."""
+        if (other := self._other(role)) is not None:
+            return other.embed(texts, role, progress=progress)
         vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
         tokens, done = 0, 0
         with self._inference():
@@ -90,6 +110,8 @@ class Encoder:
 
     def token_ids(self, texts: Sequence[str], role: Role) -> list[list[int]]:
         """Return the ids that the model sees: with prompt and special tokens, cut to the limit."""
+        if (other := self._other(role)) is not None:
+            return other.token_ids(texts, role)
         if not self._takes_token_ids() or isinstance(self.model[0], StaticEmbedding):
             raise ModelError(
                 f"the model's first module is a {type(self.model[0]).__name__}, which takes no token ids",
@@ -103,6 +125,19 @@ class Encoder:
         if self._tokenizer is None:
             raise ModelError("the tokenizer gives no offsets", hint="use a model with a fast tokenizer")
         return self._tokenizer.offsets(texts)
+
+    def _other(self, role: Role) -> "Encoder | None":
+        """Return the model that encodes texts of a role if it is not this one."""
+        return self._documents if role is Role.DOCUMENT and self.contract.document_model else None
+
+    @cached_property
+    def _documents(self) -> "Encoder":
+        if self._load_documents is None:
+            raise ModelError(
+                "the model encodes queries only: its documents are encoded by another one",
+                hint="load it from its folder, which holds both",
+            )
+        return self._load_documents()
 
     def _batches(self, texts: Sequence[str], role: Role) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
         """Yield rows and model inputs, longest texts first: memory peaks at once, time left is overstated."""

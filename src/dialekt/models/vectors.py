@@ -26,11 +26,15 @@ _MATRICES = {Role.DOCUMENT: "documents", Role.QUERY: "queries"}
 
 @dataclass(frozen=True, slots=True)
 class VectorsInputs:
-    """Folders of the corpus and the split, and the splits whose queries are wanted."""
+    """Folders of the corpus and the split, and the splits whose queries are wanted.
+
+    `documents` is the folder of a vectors artefact whose documents are taken as they are; None encodes them.
+    """
 
     corpus: Path
     split: Path
     splits: tuple[Split, ...] = (Split.TRAIN, Split.DEV, Split.TEST)
+    documents: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,11 @@ def run(
     total = sum(len(side.texts) for side in sides)
     tokens, resumed, done = 0, 0, 0
     for side in sides:
-        encoded = _encode_side(encoder, side, out, _shifted(progress, done, total))
+        if side.role is Role.DOCUMENT and inputs.documents is not None:
+            _take_documents(inputs.documents, side, out)
+            encoded = _Encoded(tokens=0, resumed_texts=0)
+        else:
+            encoded = _encode_side(encoder, side, out, _shifted(progress, done, total))
         tokens += encoded.tokens
         resumed += encoded.resumed_texts
         done += len(side.texts)
@@ -113,6 +121,18 @@ def _read_sides(inputs: VectorsInputs) -> tuple[_Side, _Side]:
         _Side("document", Role.DOCUMENT, [item.id for item in documents], [item.content for item in documents]),
         _Side("query", Role.QUERY, [item.id for item in queries], [item.text for item in queries]),
     )
+
+
+def _take_documents(source: Path, side: _Side, out: Path) -> None:
+    """Copy the document vectors of another artefact of the same corpus."""
+    ids, _ = _load_side(source, side.name, side.role)
+    if ids != side.ids:
+        raise StorageError(
+            "the document vectors were made from another corpus", path=source, hint="run the vectors stage again"
+        )
+    with disk_errors(out):
+        for name in (f"{_MATRICES[side.role]}.npy", f"{side.name}_ids.json"):
+            shutil.copyfile(source / name, out / name)
 
 
 def _encode_side(encoder: "Encoder", side: _Side, out: Path, progress: ReportProgress) -> _Encoded:

@@ -4,8 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from dialekt.config import NegativesConfig
 from dialekt.errors import StorageError
+from dialekt.negatives.candidates import Floats
 from dialekt.negatives.tables import (
     HeldOutDocument,
     KnownNegative,
@@ -74,6 +77,30 @@ def read_sources(
             lexical = search_words(contents, list(texts.values()), depth=config.depth, progress=progress)
     unknown = sum(negative.document_id not in codes for negative in given)
     return Sources(inputs, MiningTables(table, queries, lexical), texts, unknown)
+
+
+def vectors_in_order(folder: Path, sources: Sources) -> tuple[Floats, Floats]:
+    """Return query and document vectors in the order of the tables; raise `StorageError` for those of others."""
+    from dialekt.models.vectors import load_vectors
+
+    vectors = load_vectors(folder)
+    documents, queries = sources.tables.documents, sources.tables.queries
+    if vectors.document_ids != documents.ids:
+        raise StorageError(
+            "the document vectors were made from another corpus",
+            path=folder,
+            hint="run the vectors stage again",
+        )
+    places = {query_id: row for row, query_id in enumerate(vectors.query_ids)}
+    missing = sum(query_id not in places for query_id in queries.ids)
+    if missing:
+        raise StorageError(
+            f"{missing} of {len(queries.ids)} train queries have no vector",
+            path=folder,
+            hint="run the vectors stage again",
+        )
+    rows = np.array([places[query_id] for query_id in queries.ids], dtype=np.int64)
+    return vectors.query_vectors[rows], vectors.document_vectors
 
 
 def _documents(inputs: NegativesInputs) -> list[Document]:

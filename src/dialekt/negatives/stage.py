@@ -3,15 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from dialekt.config import NegativesConfig
-from dialekt.errors import ConfigError, StorageError
+from dialekt.errors import ConfigError
 from dialekt.negatives.audit import Audit, with_texts, write_audit
-from dialekt.negatives.candidates import Floats
 from dialekt.negatives.mining import Mining, hard_negatives, mine
 from dialekt.negatives.rules import MEANINGS, Rule
-from dialekt.negatives.sources import NegativesInputs, Sources, read_sources
+from dialekt.negatives.sources import NegativesInputs, Sources, read_sources, vectors_in_order
 from dialekt.negatives.words import keep_hits
 from dialekt.store.tables import write_records
 from dialekt.types import HardNegative, ReportProgress, no_progress
@@ -56,7 +53,7 @@ def run(
     if sources.tables.lexical_rows is not None:
         keep_hits(out, sources.tables.lexical_rows)
     _check_any_source(config, sources)
-    query_vectors, document_vectors = _load_vectors(inputs.vectors, sources)
+    query_vectors, document_vectors = vectors_in_order(inputs.vectors, sources)
     mining = mine(config, sources.tables, query_vectors, document_vectors, seed=inputs.seed, progress=progress)
     write_records(out / NEGATIVES_NAME, hard_negatives(mining.selection, sources.tables), HardNegative)
     audit = mining.audit
@@ -82,30 +79,6 @@ def _check_any_source(config: NegativesConfig, sources: Sources) -> None:
             "negatives.retrievers is empty, and the judgments bring no negatives of their own",
             hint="name 'bm25', 'dense' or both; for no hard negatives set negatives.per_query = 0",
         )
-
-
-def _load_vectors(folder: Path, sources: Sources) -> tuple[Floats, Floats]:
-    """Return query and document vectors in the order of the tables."""
-    from dialekt.models.vectors import load_vectors
-
-    vectors = load_vectors(folder)
-    documents, queries = sources.tables.documents, sources.tables.queries
-    if vectors.document_ids != documents.ids:
-        raise StorageError(
-            "the document vectors were made from another corpus",
-            path=folder,
-            hint="run the vectors stage again",
-        )
-    places = {query_id: row for row, query_id in enumerate(vectors.query_ids)}
-    missing = sum(query_id not in places for query_id in queries.ids)
-    if missing:
-        raise StorageError(
-            f"{missing} of {len(queries.ids)} train queries have no vector",
-            path=folder,
-            hint="run the vectors stage again",
-        )
-    rows = np.array([places[query_id] for query_id in queries.ids], dtype=np.int64)
-    return vectors.query_vectors[rows], vectors.document_vectors
 
 
 def _facts(config: NegativesConfig, mining: Mining, sources: Sources) -> NegativesFacts:

@@ -96,6 +96,7 @@ class StepBatch:
     of the step answers the query too: it is neither its target nor a negative. `weights` (pairs,). `discounts`
     (pairs, documents) is the logarithm of a weak negative's weight and 0 elsewhere, None without weak negatives.
     `teacher` (pairs, documents) holds a teacher's logits and NaN where there are none, None without a teacher.
+    `frozen` (documents, dimension) takes the place of `documents` where only the query side is tuned.
     """
 
     queries: tuple[TextBatch, ...]
@@ -105,6 +106,7 @@ class StepBatch:
     weights: Tensor
     discounts: Tensor | None = None
     teacher: Tensor | None = None
+    frozen: Tensor | None = None
 
     def to(self, device: torch.device) -> "StepBatch":
         """Return the batch on another device."""
@@ -118,8 +120,7 @@ class StepBatch:
             self.targets.to(device),
             self.masked.to(device),
             self.weights.to(device),
-            None if self.discounts is None else self.discounts.to(device),
-            None if self.teacher is None else self.teacher.to(device),
+            *(None if part is None else part.to(device) for part in (self.discounts, self.teacher, self.frozen)),
         )
 
 
@@ -134,15 +135,16 @@ def collate(
     targets = columns[: len(positives)]
     masked = examples.is_answer(queries, documents)
     masked[np.arange(len(step)), targets] = False
-    weak, scores = examples.weak_negatives, examples.teacher_scores
+    weak, scores, frozen = examples.weak_negatives, examples.teacher_scores, examples.frozen
     return StepBatch(
         queries=_pad(examples.query_tokens, queries, piece=piece, pad_id=pad_id),
-        documents=_pad(examples.document_tokens, documents, piece=piece, pad_id=pad_id),
+        documents=() if frozen else _pad(examples.document_tokens, documents, piece=piece, pad_id=pad_id),
         targets=torch.from_numpy(targets.astype(np.int64)),
         masked=torch.from_numpy(masked),
         weights=torch.from_numpy(examples.pair_weight[step]),
         discounts=torch.from_numpy(np.log(weak.look_up(queries, documents, 1.0))) if len(weak) else None,
         teacher=torch.from_numpy(scores.look_up(queries, documents, np.nan)) if len(scores) else None,
+        frozen=torch.from_numpy(frozen.of(documents)) if frozen else None,
     )
 
 

@@ -14,6 +14,9 @@ from dialekt.training.records import LEAST_DOCUMENT_TOKENS, Derived
 BYTES_PER_TOKEN_AND_LAYER = 40
 """Activations kept for the backward pass: about 40 numbers of a hidden width per token and layer (plain attention)."""
 
+MOST_FROZEN_NEGATIVES = 8
+"""Hard negatives per document where no document is encoded."""
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -90,13 +93,7 @@ def derive_recipe(
                 "max_query_tokens", config.max_query_tokens, *_length(examples.query_tokens.lengths, max_tokens)
             )
         ),
-        max_document_tokens=int(
-            choices.number(
-                "max_document_tokens",
-                config.max_document_tokens,
-                *_length(examples.document_tokens.lengths, min(max_tokens, 256 if on_gpu else LEAST_DOCUMENT_TOKENS)),
-            )
-        ),
+        max_document_tokens=_max_document_tokens(config, examples, choices, max_tokens=max_tokens, on_gpu=on_gpu),
         mini_batch_tokens=int(
             choices.number(
                 "mini_batch_tokens",
@@ -155,8 +152,11 @@ def _epochs(pairs: int) -> tuple[float, str]:
 
 
 def _hard_negatives(examples: Examples) -> tuple[int, str]:
-    if not any(len(rows) for rows in examples.negatives):
+    mined = max(map(len, examples.negatives), default=0)
+    if not mined:
         return 0, "none were mined"
+    if examples.frozen:
+        return min(mined, MOST_FROZEN_NEGATIVES), "with vectors that are there, more negatives cost next to nothing"
     if len(examples.teacher_scores):
         return 2, "two per document: a teacher's scores say most where there are several to compare"
     return 1, "one per document: each more costs as much as a positive"
@@ -166,6 +166,17 @@ def _length(lengths: NDArray[np.int64], limit: int) -> tuple[int, str]:
     wanted = int(np.quantile(lengths, 0.95)) if len(lengths) else limit
     rounded = min(limit, -(-wanted // 8) * 8)
     return max(8, rounded), "95% of the texts fit" if rounded < limit else f"the limit of {limit} tokens"
+
+
+def _max_document_tokens(
+    config: TrainingConfig, examples: Examples, choices: _Choices, *, max_tokens: int, on_gpu: bool
+) -> int:
+    """Return how much training sees of a document: with frozen vectors all that went into them."""
+    if examples.frozen:
+        return max_tokens
+    limit = min(max_tokens, 256 if on_gpu else LEAST_DOCUMENT_TOKENS)
+    derived, why = _length(examples.document_tokens.lengths, limit)
+    return int(choices.number("max_document_tokens", config.max_document_tokens, derived, why))
 
 
 def _evaluations(pairs: int, epochs: float) -> tuple[int, str]:

@@ -7,6 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from dialekt.errors import StorageError
+from dialekt.models.vectors import Vectors
 from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Role, TeacherScore
 
 Tokenise = Callable[[Sequence[str], Role], list[list[int]]]
@@ -97,6 +99,22 @@ class PairValues:
         return cls(codes, values, len(document_row))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class FrozenDocuments:
+    """Vectors of documents that training leaves as they are.
+
+    `vectors` is float32 (all documents, dimension), L2-normalised and mapped; `rows` (documents,) says which of them
+    each document of the examples has.
+    """
+
+    vectors: NDArray[np.float32]
+    rows: NDArray[np.int64]
+
+    def of(self, documents: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Return the vectors of some documents; (documents, dimension)."""
+        return np.ascontiguousarray(self.vectors[self.rows[documents]])
+
+
 @dataclass(frozen=True, slots=True)
 class Examples:
     """Everything a training step needs, by row number.
@@ -105,7 +123,8 @@ class Examples:
     a negative. `answer_codes` holds `query * kin.count + number` for the parent and the cluster of every judged answer,
     also of those that are no pair, sorted, so that no answer of a query is ever used as its negative. `negatives`
     lists rows of hard negatives per query, best first. `weak_negatives` holds the weights of those that count for less
-    than 1, `teacher_scores` the logits of a teacher.
+    than 1, `teacher_scores` the logits of a teacher. `frozen` holds the documents' vectors where only the query side
+    is tuned, and `document_tokens` no tokens then.
     """
 
     query_ids: tuple[str, ...]
@@ -120,6 +139,7 @@ class Examples:
     negatives: tuple[NDArray[np.int32], ...]
     weak_negatives: PairValues
     teacher_scores: PairValues
+    frozen: FrozenDocuments | None = None
 
     def is_answer(self, queries: NDArray[np.int32], documents: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell for every (query row, document row) whether the document answers the query; (queries, documents)."""
@@ -146,6 +166,20 @@ class Examples:
             query_tokens=self.query_tokens.cut(max_query_tokens),
             document_tokens=self.document_tokens.cut(max_document_tokens),
         )
+
+    def freeze(self, vectors: Vectors) -> "Examples":
+        """Return the same examples whose documents keep the given vectors.
+
+        Raises `StorageError` for a document without one.
+        """
+        known = _rows(vectors.document_ids)
+        if missing := [document_id for document_id in self.document_ids if document_id not in known]:
+            raise StorageError(
+                f"{len(missing)} documents of the examples have no vector",
+                hint="the vectors belong to another corpus: run the stage again",
+            )
+        rows = np.array([known[document_id] for document_id in self.document_ids], dtype=np.int64)
+        return replace(self, frozen=FrozenDocuments(vectors.document_vectors, rows))
 
 
 def build_examples(

@@ -27,6 +27,7 @@ class TrainingInputs:
     `split` holds the queries of all splits with their judgments, `teacher` the scores of a teacher where there is one.
     `made_dev_queries` says that the dev queries were made from documents, as the training queries were.
     `remine` mines hard negatives again with the model under training; None where re-mining is off.
+    `document_vectors` is the folder of the base model's vectors where only the query side is tuned, else None.
     """
 
     model: ModelConfig
@@ -40,6 +41,7 @@ class TrainingInputs:
     made_dev_queries: bool = False
     teacher: Path | None = None
     remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
+    document_vectors: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What was trained, how, how fast, and what the dev queries say of it."""
+    """What was trained, how, how fast, and what the dev queries say of it. `side` is a `TunedSide`."""
 
+    side: str
     pairs: int
     queries: int
     steps: int

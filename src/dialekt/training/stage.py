@@ -6,21 +6,25 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import assert_never
 
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
-from dialekt.config import Distillation, Precision, TrainingConfig
-from dialekt.errors import InputError
-from dialekt.models.contract import write_contract
+from dialekt.config import Distillation, ModelConfig, Precision, TrainingConfig, TunedSide
+from dialekt.errors import ConfigError, InputError
+from dialekt.models.base import describe_model
+from dialekt.models.contract import EncodingContract, write_contract
+from dialekt.models.document_encoder import keep_document_encoder
 from dialekt.models.encoder import Encoder
 from dialekt.models.fitting import disable_dropout, last_checkpoint
 from dialekt.models.machine import device_memory_bytes, fastest_precision
+from dialekt.models.vectors import load_vectors
 from dialekt.store.atomic import write_atomic
 from dialekt.store.tables import read_records
 from dialekt.training.batches import Plan, plan_steps
 from dialekt.training.derive import Machine, Recipe, derive_recipe
-from dialekt.training.examples import Examples, build_examples
+from dialekt.training.examples import Examples, Tokenise, build_examples
 from dialekt.training.fit import Fit, FitResult, fit
 from dialekt.training.interpolation import SHARES, choose_mixture
 from dialekt.training.records import STAGE_VERSION, CurvePoint, Derived, Mixture, TrainingFacts, TrainingInputs
@@ -31,7 +35,18 @@ from dialekt.training.trainer import (
     RankingStep,
     seconds_per_step,
 )
-from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, ReportProgress, TeacherScore, no_progress
+from dialekt.types import (
+    Document,
+    HardNegative,
+    Pair,
+    Progress,
+    Qrel,
+    Query,
+    ReportProgress,
+    Role,
+    TeacherScore,
+    no_progress,
+)
 
 __all__ = ["STAGE_VERSION", "run"]
 
@@ -122,7 +137,7 @@ def prepare_model(encoder: Encoder) -> None:
 def _open(config: TrainingConfig, inputs: TrainingInputs, out: Path, progress: ReportProgress) -> _Session:
     progress(Progress("reading training data", 0))
     loaded = Encoder.load(inputs.model.base, inputs.model, precision=Precision.FP32)
-    encoder = Encoder.of(loaded.model, loaded.contract)
+    encoder = Encoder.of(loaded.model, _tuned_contract(loaded.contract, inputs.model, side=config.side))
     base_weights = {name: value.detach().clone() for name, value in encoder.model.state_dict().items()}
     prepare_model(encoder)
     examples = _read_examples(inputs, encoder)
@@ -145,20 +160,43 @@ def _open(config: TrainingConfig, inputs: TrainingInputs, out: Path, progress: R
     return _Session(config, inputs, out, encoder, base_weights, examples, recipe, step, progress)
 
 
+def _tuned_contract(contract: EncodingContract, model: ModelConfig, *, side: TunedSide) -> EncodingContract:
+    """Return the contract of the tuned model: which model encodes its documents is written there."""
+    match side:
+        case TunedSide.QUERY:
+            base_id = describe_model(model.base, trust_remote_code=model.trust_remote_code)
+            return replace(contract, document_model=contract.document_model or base_id)
+        case TunedSide.BOTH if contract.document_model:
+            raise ConfigError(
+                f"model.base = {model.base!r} encodes queries only: its documents are encoded by another model",
+                hint='set training.side = "query", or start from a model that encodes both',
+            )
+        case TunedSide.BOTH:
+            return contract
+        case _:
+            assert_never(side)
+
+
 def _read_examples(inputs: TrainingInputs, encoder: Encoder) -> Examples:
     pairs = read_records(inputs.pairs / "pairs.parquet", Pair)
     if not pairs:
         raise InputError("there is no training pair", hint="lower pairs.minimum_grade, or give more judgments")
-    return build_examples(
+    examples = build_examples(
         read_records(inputs.corpus / "documents.parquet", Document),
         read_records(inputs.split / "queries.parquet", Query),
         pairs,
         read_records(inputs.negatives / "negatives.parquet", HardNegative),
-        tokenise=encoder.token_ids,
+        tokenise=encoder.token_ids if inputs.document_vectors is None else _queries_only(encoder),
         qrels=read_records(inputs.split / "qrels.parquet", Qrel),
         scores=read_records(inputs.teacher / "scores.parquet", TeacherScore) if inputs.teacher else [],
         keep_all_documents=inputs.remine is not None,
     )
+    return examples if inputs.document_vectors is None else examples.freeze(load_vectors(inputs.document_vectors))
+
+
+def _queries_only(encoder: Encoder) -> Tokenise:
+    """Return a function that leaves documents without tokens: they have their vectors."""
+    return lambda texts, role: encoder.token_ids(texts, role) if role is Role.QUERY else [[]] * len(texts)
 
 
 def _hidden_numbers(encoder: Encoder) -> int:
@@ -241,7 +279,10 @@ def _save(session: _Session, mixing: _Mixing) -> None:
     folder = session.out / "model"
     shutil.rmtree(folder, ignore_errors=True)
     session.encoder.model.save_pretrained(str(folder), create_model_card=False)
-    write_contract(folder, session.encoder.contract)
+    contract, model = session.encoder.contract, session.inputs.model
+    write_contract(folder, contract)
+    if contract.document_model:
+        keep_document_encoder(model.base, model, contract, folder)
     write_atomic(
         session.out / "interpolation.json", json.dumps([asdict(mixture) for mixture in mixing.tried], indent=2)
     )
@@ -266,6 +307,7 @@ def _facts(
     pairs_done = sum(len(step) for step in plan.steps[: fitted.steps])
     training_seconds = max((point.seconds for point in fitted.curve), default=fitted.seconds) or fitted.seconds
     return TrainingFacts(
+        side=session.config.side.value,
         pairs=len(session.examples.pair_query),
         queries=len(session.examples.query_ids),
         steps=fitted.steps,

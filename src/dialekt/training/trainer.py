@@ -99,6 +99,8 @@ class Objective:
 class RankingStep(nn.Module):
     """One step: encode queries and documents in groups of similar length, then the loss of the objective.
 
+    Documents whose vectors are frozen are not encoded, and have no gradient.
+
     A step of more than `mini_batch_tokens` padded tokens is computed with gradient caching (Gao et al. 2021,
     https://arxiv.org/abs/2101.06983): vectors first without a graph, the loss and its gradients on them, then group
     by group forward and backward again. The result is the same, the memory that of one group.
@@ -115,7 +117,7 @@ class RankingStep(nn.Module):
         """Return the loss with its graph."""
         with self._autocast(batch.targets.device):
             queries = self._encode_all(batch.queries)
-            documents = self._encode_all(batch.documents)
+            documents = self._documents(batch)
         return self.objective.loss(queries, documents, batch)
 
     def is_too_large(self, batch: StepBatch) -> bool:
@@ -126,7 +128,7 @@ class RankingStep(nn.Module):
         """Run forward and backward group by group and return the detached loss."""
         with torch.no_grad(), self._autocast(batch.targets.device):
             queries = self._encode_all(batch.queries)
-            documents = self._encode_all(batch.documents)
+            documents = self._documents(batch)
         queries = queries.detach().requires_grad_()
         documents = documents.detach().requires_grad_()
         loss = self.objective.loss(queries, documents, batch)
@@ -147,6 +149,10 @@ class RankingStep(nn.Module):
         features = {"input_ids": part.input_ids, "attention_mask": part.attention_mask}
         vectors: Tensor = self.model(features)["sentence_embedding"]  # (texts, dimension)
         return vectors
+
+    def _documents(self, batch: StepBatch) -> Tensor:
+        """Return the vectors of the step's documents; (documents, dimension)."""
+        return self._encode_all(batch.documents) if batch.frozen is None else batch.frozen
 
     def _encode_all(self, parts: tuple[TextBatch, ...]) -> Tensor:
         vectors = torch.cat([self._encode(part) for part in parts])  # (texts, dimension), sorted by length
