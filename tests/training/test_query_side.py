@@ -15,8 +15,7 @@ from tests.training.conftest import Problem
 from dialekt.config import ModelConfig, Precision, TrainingConfig, TunedSide
 from dialekt.errors import ConfigError, ModelError, StorageError
 from dialekt.models.base import describe_model
-from dialekt.models.contract import read_contract
-from dialekt.models.document_encoder import DOCUMENT_ENCODER
+from dialekt.models.contract import DOCUMENT_ENCODER, read_contract
 from dialekt.models.encoder import Encoder
 from dialekt.models.spaces import space_id
 from dialekt.models.vectors import VectorsInputs, load_vectors

@@ -14,6 +14,9 @@ from dialekt.types import Role
 
 CONTRACT_NAME = "dialekt.json"
 CONTRACT_FORMAT = 1
+DOCUMENT_ENCODER = "document_encoder"
+"""The folder, inside a model's own, of the model that encodes its documents where only the query side was tuned."""
+
 SMALLEST_MATRYOSHKA_DIMENSION = 64
 
 
@@ -23,7 +26,7 @@ class EncodingContract:
 
     `max_tokens` counts special tokens and prompt; `matryoshka_dimensions` falls and starts with `dimension`.
     `document_model` is the content id of the model that encodes the documents where that is another one, because
-    only the query side was tuned; its files then lie inside the model's folder.
+    only the query side was tuned; its files then lie in the folder `DOCUMENT_ENCODER`.
     """
 
     model: str

@@ -6,10 +6,15 @@ from pathlib import Path
 from dialekt.config import ModelConfig
 from dialekt.errors import ModelError
 from dialekt.models.base import fetch_model, model_files
-from dialekt.models.contract import EncodingContract, document_contract, read_contract, write_contract
+from dialekt.models.contract import (
+    DOCUMENT_ENCODER,
+    EncodingContract,
+    document_contract,
+    read_contract,
+    write_contract,
+)
 from dialekt.store.atomic import disk_errors
 
-DOCUMENT_ENCODER = "document_encoder"
 _INCOMPLETE = "the folder is not whole: copy or download it again"
 
 
