@@ -1,10 +1,34 @@
-"""The engine of a test of the congruence suite."""
+"""The engine of a test of the congruence suite, and the servers behind some."""
+
+import dataclasses
+from collections.abc import Iterator
 
 import pytest
-from tests.index.engines import FILE_ENGINES, EngineCase
+from tests.index.engines import FILE_ENGINES, SERVER_ENGINES, EngineCase
+from tests.index.postgres_server import PostgresServer
 
 
-@pytest.fixture(params=[*FILE_ENGINES])
+@pytest.fixture(params=[*FILE_ENGINES, *SERVER_ENGINES])
 def case(request: pytest.FixtureRequest) -> EngineCase:
     """Every engine in turn."""
-    return FILE_ENGINES[request.param]
+    if request.param in FILE_ENGINES:
+        return FILE_ENGINES[request.param]
+    server = SERVER_ENGINES[request.param]
+    return dataclasses.replace(server, url=request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a PostgreSQL with pgvector that all tests share."""
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture
+def mortal_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL of a test's own, which it may kill."""
+    server = PostgresServer(tmp_path_factory.mktemp("mortal"))
+    yield server
+    server.start()
+    server.stop()
