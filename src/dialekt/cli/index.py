@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dialekt.cli.index_search import search_index
 from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
 from dialekt.cli.screen import Screen, open_screen
 
@@ -177,6 +178,9 @@ def drop_release(
         version = drop(works, release)
         screen.results.print(f"removed {release}" + (f" and the vectors of {version}" if version else ""))
         screen.finish({"release": release, "index": version or None})
+
+
+app.command("search")(search_index)
 
 
 def release_answer(works: "IndexWorks", release: Any) -> dict[str, Any]:

@@ -24,7 +24,9 @@ def show_release_facts(screen: Screen, facts: ReleaseFacts) -> None:
     done, release = facts.fill, facts.release
     said = f"{done.embedded:,} embedded, {done.reused:,} known already, {done.kept:,} there before"
     removed = f", {done.removed:,} removed" if done.removed else ""
-    screen.results.print(f"{done.units:,} documents or chunks: {said}{removed}; {duration(facts.seconds)}")
+    screen.results.print(
+        f"{done.units:,} documents or chunks: {said}{removed}; {duration(facts.seconds)}", soft_wrap=True
+    )
     show_checks(screen, facts.checks)
     state = (
         "is live" if facts.switch else "was live already" if not facts.tuned else "is ready; migrate again to switch"
@@ -32,7 +34,8 @@ def show_release_facts(screen: Screen, facts: ReleaseFacts) -> None:
     before = f", before it {facts.switch.previous}" if facts.switch and facts.switch.previous else ""
     engine = facts.version.spec.engine.value
     screen.results.print(
-        f"[bold]{release.name}[/] {state}: model {release.model}, index {release.index} ({engine}){before}"
+        f"[bold]{release.name}[/] {state}: model {release.model}, index {release.index} ({engine}){before}",
+        soft_wrap=True,
     )
     if facts.switch and not facts.switch.previous:
         screen.messages.print("Next: dialekt index search 'your query', or dialekt serve", style="dim")

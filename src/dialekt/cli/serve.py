@@ -1,4 +1,4 @@
-"""`dialekt serve`: models behind one address that speaks TEI and OpenAI."""
+"""`dialekt serve`: models behind one address that speaks TEI and OpenAI, and the project's index."""
 
 import json
 import os
@@ -15,7 +15,9 @@ from dialekt.cli.screen import Screen, open_screen
 
 if TYPE_CHECKING:
     from dialekt.cli.serve_sources import Served
+    from dialekt.serving.index_service import IndexService
     from dialekt.serving.server import Tls
+    from dialekt.serving.service import Service
 
 TEI_DTYPES = {"float32": "fp32", "bfloat16": "bf16"}
 LOADER_SECONDS = 2.0
@@ -199,7 +201,8 @@ def _run(served: "Served", screen: Screen, *, environment: Mapping[str, str], tl
         url = listener.url(tls=tls is not None)
         panel = Panel(screen, service, url=url, keys=len(keys.digests), drawn=style is LogStyle.TEXT)
         options = ServerOptions(drain_seconds=config.drain_seconds, tls=tls, on_ready=panel.show)
-        server = Server(create_app(service, keys=keys), service, journal, options)
+        index = _index(served, service)
+        server = Server(create_app(service, keys=keys, index=index), index or service, journal, options)
         journal.note(JournalEvent.START, url=url, dialekt=__version__, keys=len(keys.digests))
         panel.announce(config.hostname)
         server.listen(listener)
@@ -214,14 +217,27 @@ def _run(served: "Served", screen: Screen, *, environment: Mapping[str, str], tl
         raise typer.Exit(code)
 
 
+def _index(served: "Served", service: "Service") -> "IndexService | None":
+    """Open the project's index, if it has one."""
+    from dialekt.index.opened import OpenIndex
+    from dialekt.serving.index_service import IndexService
+
+    if served.index is None:
+        return None
+    opened = OpenIndex.open(served.index.folder, url=served.index.url)
+    return IndexService(opened, service, served.index.search, model_name=served.index.model_name)
+
+
 def _leave_loading_behind(code: int) -> None:
     """End the process now if it was stopped while it loads a model, which can take minutes and cannot be interrupted.
 
-    What a loader writes is published by a rename, so nothing is lost but its work.
+    What a loader writes is published by a rename, so nothing is lost but its work; and what the index's log holds, the
+    next server applies.
     """
+    from dialekt.serving.index_service import APPLIER_NAME
     from dialekt.serving.shelf import LOADER_NAME
 
-    loaders = [thread for thread in threading.enumerate() if thread.name.startswith(LOADER_NAME)]
+    loaders = [thread for thread in threading.enumerate() if thread.name.startswith((LOADER_NAME, APPLIER_NAME))]
     for thread in loaders:
         thread.join(LOADER_SECONDS)
     if any(thread.is_alive() for thread in loaders):

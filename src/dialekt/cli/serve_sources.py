@@ -1,16 +1,17 @@
 """A project's configuration and registry, or named models → what the server is to serve."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from dialekt.config import Config, ModelConfig, ServingConfig, load_config
+from dialekt.config import Config, ModelConfig, SearchConfig, ServingConfig, load_config
 from dialekt.errors import NotFoundError, StorageError, UsageError
 from dialekt.evaluation.dev import DevInputs
 from dialekt.flow.artefacts import ArtefactStore
 from dialekt.flow.project import Project, find_project, open_project
 from dialekt.flow.records import StageName
+from dialekt.index.schema import FILE_NAME
 from dialekt.models.engines.choice import CalibrationMaterial
 from dialekt.registry.versions import CHAMPION, resolve
 from dialekt.serving.quality import calibration_material
@@ -18,11 +19,22 @@ from dialekt.serving.sources import BASE, FolderSource, RegistrySource, Source
 
 
 @dataclass(frozen=True, slots=True)
+class ServedIndex:
+    """Where the project's index is, how it is searched, and under which name its models are served."""
+
+    folder: Path
+    url: str | None = field(repr=False)
+    search: SearchConfig
+    model_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Served:
-    """The settings of the server, and what it serves."""
+    """The settings of the server, and what it serves; `index` is None where there is none."""
 
     config: ServingConfig
     sources: tuple[Source, ...]
+    index: ServedIndex | None = None
 
 
 def open_served(folder: Path | None, *, overrides: Sequence[str] = ()) -> Served:
@@ -33,13 +45,27 @@ def open_served(folder: Path | None, *, overrides: Sequence[str] = ()) -> Served
     project = _open(folder, overrides)
     config = project.config if project else load_config(None, overrides=overrides)
     if config.serving.models:
-        return Served(config.serving, _named(config))
+        named = _named(config)
+        name = _free_name(config.project.name, named)
+        index = _index(project, model_name=name) if project else None
+        rest = (_registry(project, name),) if project and index else ()  # the index's models beside those named
+        return Served(config.serving, (*named, *rest), index)
     if project is None:
         raise NotFoundError(
             "there is no model to serve: none was named, and there is no project here",
             hint="dialekt serve NAME=FOLDER, or --project PATH",
         )
-    return Served(config.serving, (_registry(project),))
+    _check_version(project)
+    name = config.serving.served_model_name or config.project.name
+    return Served(config.serving, (_registry(project, name),), _index(project, model_name=name))
+
+
+def _index(project: Project, *, model_name: str) -> ServedIndex | None:
+    """Return the project's index, whether anything in it is live yet or not."""
+    config = project.config
+    if not (config.index.path / FILE_NAME).is_file():
+        return None
+    return ServedIndex(config.index.path, config.index.url, config.search, model_name)
 
 
 def _open(folder: Path | None, overrides: Sequence[str]) -> Project | None:
@@ -69,18 +95,27 @@ def _source(text: str, model: ModelConfig, *, name: str | None) -> FolderSource:
     return FolderSource(name or label or own, location, model)
 
 
-def _registry(project: Project) -> RegistrySource:
-    config = project.config
-    version, registry = config.serving.version, config.registry.path
+def _check_version(project: Project) -> None:
+    """Raise `NotFoundError` unless what a request gets that names no version is there."""
+    version = project.config.serving.version
     if version != BASE:
         try:
-            resolve(registry, version)
+            resolve(project.config.registry.path, version)
         except NotFoundError as error:
             raise NotFoundError(error.message, hint=_way_out(version, error.hint)) from None
+
+
+def _free_name(name: str, named: Sequence[Source]) -> str:
+    taken = {source.name for source in named}
+    return f"{name}-index" if name in taken else name
+
+
+def _registry(project: Project, name: str) -> RegistrySource:
+    config = project.config
     return RegistrySource(
-        name=config.serving.served_model_name or config.project.name,
-        registry=registry,
-        default=version,
+        name=name,
+        registry=config.registry.path,
+        default=config.serving.version,
         model=config.model,
         material=cache(lambda: _material(project)),
     )
