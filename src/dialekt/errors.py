@@ -176,6 +176,14 @@ class NoRouteError(RequestError):
     prefix = ""
 
 
+class NotServedError(RequestError):
+    """A request for an index, a release or a document that is not there."""
+
+    status = 404
+    error_type = "NotFound"
+    prefix = ""
+
+
 class UnauthorizedError(RequestError):
     """A request without one of the server's keys."""
 

@@ -15,6 +15,7 @@ import pytest
 from dialekt.config import EngineName, LogStyle, ModelConfig, ServingConfig
 from dialekt.serving.access import Keys
 from dialekt.serving.app import create_app
+from dialekt.serving.index_service import IndexService
 from dialekt.serving.journal import Journal
 from dialekt.serving.server import Listener, Server, ServerOptions
 from dialekt.serving.service import Service, make_service
@@ -48,18 +49,27 @@ def folder_source(name: str, folder: Path) -> FolderSource:
 
 
 @contextmanager
-def serving(sources: Sequence[Source], cache: Path, *, keys: Keys | None = None, **settings: Any) -> Iterator[Served]:
+def serving(
+    sources: Sequence[Source],
+    cache: Path,
+    *,
+    keys: Keys | None = None,
+    index: Callable[[Service], IndexService] | None = None,
+    **settings: Any,
+) -> Iterator[Served]:
     """Serve sources on a free port, with the torch engine in fp32 unless the settings say otherwise."""
     config = ServingConfig(**{"engine": EngineName.TORCH, "dtype": "fp32", "cache": cache, "port": 0} | settings)
     log = io.BytesIO()
     journal = Journal(log, LogStyle.JSON)
     service = make_service(config, sources, journal=journal)
     listener = Listener(config.hostname, config.port)
-    server = Server(create_app(service, keys=keys or Keys()), service, journal, ServerOptions(drain_seconds=0.05))
+    indexed = index(service) if index else None
+    app, options = create_app(service, keys=keys or Keys(), index=indexed), ServerOptions(drain_seconds=0.05)
+    server = Server(app, indexed or service, journal, options)
     thread = threading.Thread(target=server.listen, args=(listener,))
     thread.start()
     try:
-        _wait_for(service)
+        _wait_for(indexed or service)
         url = listener.url(tls=False)
         with httpx.Client(base_url=url, timeout=30.0) as client:
             yield Served(url, client, service, log)
@@ -70,7 +80,7 @@ def serving(sources: Sequence[Source], cache: Path, *, keys: Keys | None = None,
         journal.close()
 
 
-def _wait_for(service: Service) -> None:
+def _wait_for(service: Service | IndexService) -> None:
     until = time.monotonic() + _START_SECONDS
     while not service.ready:
         assert service.failure is None, service.failure

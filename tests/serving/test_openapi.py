@@ -1,6 +1,9 @@
 """The OpenAPI document and the page about it, and whether the server does what the document says."""
 
+import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +12,7 @@ import torch
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.config import SchemathesisConfig
 from tests.serving.conftest import Served
+from tests.serving.searching import build_index, searching
 
 from dialekt.serving.docs_page import docs_page
 from dialekt.serving.openapi import openapi_document
@@ -18,6 +22,20 @@ DOCUMENT = openapi_document(title="Dialekt: tiny", version="1.0.0", needs_key=Fa
 # Whether a request is accepted depends on the model: which ids its vocabulary has, which prompts, and what it makes.
 CONFIG = SchemathesisConfig.from_dict({"checks": {"positive_data_acceptance": {"enabled": False}}})
 SCHEMA = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+
+
+@schemathesis.serializer("application/x-ndjson")
+def _lines(_: Any, value: Any) -> Any:
+    """Send JSON line by line as it was drawn."""
+    return value.encode("utf-8", "surrogatepass") if isinstance(value, str) else json.dumps(value).encode()
+
+
+@pytest.fixture(scope="module")
+def indexed(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server whose index is written to by made-up requests."""
+    folder = build_index(tmp_path_factory.mktemp("indexed") / "index", tiny_model)
+    with searching(folder, tiny_model) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +56,20 @@ def _whole_floats() -> None:
 def test_the_server_does_what_the_document_says(case: Any, served: Served) -> None:
     """Made-up requests, right and wrong ones, have answers whose status, headers and body the document knows."""
     case.call_and_validate(base_url=served.url)
+
+
+@SCHEMA.include(tag="Index").parametrize()
+@settings(
+    max_examples=8,
+    derandomize=True,
+    deadline=None,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+def test_the_index_does_what_the_document_says(case: Any, indexed: Served) -> None:
+    """The same of a server that has an index."""
+    case.call_and_validate(base_url=indexed.url)
 
 
 def test_the_document_is_served(served: Served) -> None:

@@ -120,6 +120,12 @@ class Documents:
                 for row in connection.execute(f"SELECT * FROM units WHERE id IN ({_marks(part)})", part)
             }
 
+    def whole(self, document: str) -> list[Document]:
+        """Return the units of a whole document, in the order in which they were first written; none if it is gone."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM units WHERE document = ? ORDER BY n", (document,))
+            return [_document_of(row) for row in rows]
+
     def document_ids(self) -> set[str]:
         """Return the ids of all whole documents."""
         with self._database.reading() as connection:

@@ -14,12 +14,16 @@ from dialekt.errors import NoRouteError
 from dialekt.serving.access import Keys
 from dialekt.serving.answers import refusal
 from dialekt.serving.endpoint import Endpoint, Handler
+from dialekt.serving.index_service import IndexService
 from dialekt.serving.journal import Journal, RequestLine, request_id
 from dialekt.serving.operations import OPERATIONS, ErrorShape
+from dialekt.serving.routes_documents import delete_documents, patch_documents, show_document, write_documents
+from dialekt.serving.routes_index import show_index, take_events
 from dialekt.serving.routes_openai import create_embeddings, list_models, show_model
 from dialekt.serving.routes_operation import health, info, metrics, ready, root
 from dialekt.serving.routes_pages import Pages
 from dialekt.serving.routes_scores import predict, rerank
+from dialekt.serving.routes_search import search
 from dialekt.serving.routes_tei import embed, embed_all, embed_sparse, similarity
 from dialekt.serving.routes_tokens import decode, tokenize
 from dialekt.serving.service import Service
@@ -39,6 +43,13 @@ HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("POST", "/embeddings"): create_embeddings,
     ("GET", "/v1/models"): list_models,
     ("GET", "/v1/models/{model}"): show_model,
+    ("POST", "/search"): search,
+    ("POST", "/documents"): write_documents,
+    ("PATCH", "/documents"): patch_documents,
+    ("DELETE", "/documents"): delete_documents,
+    ("GET", "/documents/{id}"): show_document,
+    ("GET", "/index"): show_index,
+    ("POST", "/ubi/events"): take_events,
     ("GET", "/info"): info,
     ("GET", "/health"): health,
     ("GET", "/ping"): health,
@@ -46,9 +57,14 @@ HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("GET", "/ready"): ready,
     ("GET", "/metrics"): metrics,
 }
-_OPEN_PATH = {"/v1/models/{model}": "/v1/models/{model:path}"}  # names of models may hold a slash
+_OPEN_PATH = {  # names of models and ids may hold a slash
+    "/v1/models/{model}": "/v1/models/{model:path}",
+    "/documents/{id}": "/documents/{id:path}",
+}
 _REQUEST_HEADERS = ("authorization", "content-type", "x-priority", "x-request-id", "x-timeout-ms")
-_ANSWER_HEADERS = ("retry-after", "x-compute-tokens", "x-dialekt-model", "x-dialekt-warning", "x-request-id")
+_ANSWER_HEADERS = (
+    "retry-after", "x-compute-tokens", "x-dialekt-model", "x-dialekt-release", "x-dialekt-warning", "x-request-id",
+)  # fmt: skip
 
 
 class CrossOrigin:
@@ -59,7 +75,7 @@ class CrossOrigin:
         self._cors = CORSMiddleware(
             app,
             allow_origins=origins or ("*",),
-            allow_methods=("GET", "POST"),
+            allow_methods=("GET", "POST", "PATCH", "DELETE"),
             allow_headers=_REQUEST_HEADERS,
             expose_headers=_ANSWER_HEADERS,
         )
@@ -70,14 +86,14 @@ class CrossOrigin:
         await (self._cors if has_origin else self._plain)(scope, receive, send)
 
 
-def create_app(service: Service, *, keys: Keys) -> ASGIApp:
-    """Return the application. Whoever runs it starts and stops the service."""
+def create_app(service: Service, *, keys: Keys, index: IndexService | None = None) -> ASGIApp:
+    """Return the application. Whoever runs it starts and stops the service, or that with its index."""
     pages = Pages(service, needs_key=bool(keys.digests))
     handlers = {**HANDLERS, ("GET", "/docs"): pages.docs, ("GET", "/openapi.json"): pages.openapi}
     routes = [
         Route(
             _OPEN_PATH.get(operation.path, operation.path),
-            Endpoint(operation, handlers[operation.method, operation.path], service=service, keys=keys),
+            Endpoint(operation, handlers[operation.method, operation.path], service=service, keys=keys, index=index),
             methods=[operation.method],
         )
         for operation in OPERATIONS

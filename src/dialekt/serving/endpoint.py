@@ -23,6 +23,7 @@ from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOption
 from dialekt.serving import limits
 from dialekt.serving.access import Keys
 from dialekt.serving.answers import Answer, compute_headers, refusal
+from dialekt.serving.index_service import IndexService
 from dialekt.serving.journal import JournalEvent, RequestLine, request_id
 from dialekt.serving.operations import ErrorShape, Operation
 from dialekt.serving.records import Outcome, Work
@@ -37,6 +38,7 @@ class Call:
     """One request as its handler sees it. `started` is of `time.perf_counter`; names of headers are lower case."""
 
     service: Service
+    index: IndexService | None
     scope: Scope
     receive: Receive
     headers: Mapping[bytes, bytes]
@@ -54,7 +56,7 @@ class Call:
         try:
             return kind.model_validate_json(self.body)
         except ValidationError as error:
-            raise _odd_body(error, kind) from None
+            raise odd_body(error, kind) from None
 
     def work(
         self,
@@ -100,12 +102,15 @@ Handler: TypeAlias = Callable[[Call], Awaitable[Answer]]
 class Endpoint:
     """An ASGI application that answers one route."""
 
-    def __init__(self, operation: Operation, handler: Handler, *, service: Service, keys: Keys):
+    def __init__(
+        self, operation: Operation, handler: Handler, *, service: Service, keys: Keys, index: IndexService | None = None
+    ):
         self._operation = operation
         self._handler = handler
         self._service = service
+        self._index = index
         self._keys = keys if operation.needs_key else Keys()
-        self._takes_body = operation.method == "POST"
+        self._takes_body = operation.request is not None
         self._is_probe = not operation.needs_key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -133,10 +138,10 @@ class Endpoint:
             limits.check_length(headers, limit_bytes=most)
         self._keys.check(headers.get(b"authorization"))
         if self._takes_body:
-            limits.check_content_type(headers)
+            limits.check_content_type(headers, takes_ndjson=self._operation.takes_ndjson)
             self._service.check_room()
             body = await limits.read_body(receive, limit_bytes=most)
-        return await self._handler(Call(self._service, scope, receive, headers, body, started))
+        return await self._handler(Call(self._service, self._index, scope, receive, headers, body, started))
 
     def _refused(self, error: RequestError) -> Answer:
         if not isinstance(error, UnauthorizedError) and self._takes_body:
@@ -172,7 +177,7 @@ def engine_type(lease: Lease) -> str:
     return f"{'cpu' if engine.device == 'cpu' else 'gpu'}+{engine.name}"
 
 
-def _odd_body(error: ValidationError, kind: type[BaseModel]) -> RequestError:
+def odd_body(error: ValidationError, kind: type[BaseModel]) -> RequestError:
     """Say what is wrong with a body without repeating any of it."""
     faults = error.errors(include_url=False, include_context=False, include_input=False)
     first = faults[0]

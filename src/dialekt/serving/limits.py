@@ -16,6 +16,7 @@ from dialekt.serving.records import Priority
 _QUERIES_PER_REQUEST = 4  # a request with more inputs fills an index rather than answers somebody
 _PRIORITIES = {b"query": Priority.QUERY, b"bulk": Priority.BULK}
 _TIMEOUT_DIGITS = 9
+_NDJSON = {b"application/x-ndjson", b"application/ndjson"}
 
 
 def check_length(headers: Mapping[bytes, bytes], *, limit_bytes: int) -> None:
@@ -25,13 +26,23 @@ def check_length(headers: Mapping[bytes, bytes], *, limit_bytes: int) -> None:
         raise _too_large(limit_bytes)
 
 
-def check_content_type(headers: Mapping[bytes, bytes]) -> None:
+def is_ndjson(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a body says that it is JSON line by line."""
+    return _content_type(headers) in _NDJSON
+
+
+def check_content_type(headers: Mapping[bytes, bytes], *, takes_ndjson: bool = False) -> None:
     """Raise `MediaTypeError` for a body that does not say that it is JSON, or is compressed."""
-    kind = headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
-    if kind != b"application/json" and not (kind.startswith(b"application/") and kind.endswith(b"+json")):
+    kind = _content_type(headers)
+    is_json = kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+    if not is_json and not (takes_ndjson and kind in _NDJSON):
         raise MediaTypeError("Expected request with `Content-Type: application/json`")
     if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
         raise MediaTypeError("a compressed body cannot be read", hint="send it without Content-Encoding")
+
+
+def _content_type(headers: Mapping[bytes, bytes]) -> bytes:
+    return headers.get(b"content-type", b"").split(b";", 1)[0].strip().lower()
 
 
 async def read_body(receive: Receive, *, limit_bytes: int) -> bytes:

@@ -118,6 +118,59 @@ class _Task:
         return (self.count, self.success, *self.stages.instruments())
 
 
+class Info:
+    """A name that changes, as a label of the number 1."""
+
+    def __init__(self, name: str, description: str, label: str):
+        self._name, self._description, self._label = name, description, label
+        self.value = ""
+
+    def lines(self) -> Iterable[str]:
+        """Return what Prometheus reads, line by line."""
+        yield from _head(self._name, self._description, "gauge")
+        if self.value:
+            yield f'{self._name}{{{self._label}="{self.value}"}} 1'
+
+
+class IndexMetrics:
+    """What is counted of searches and writes."""
+
+    def __init__(self) -> None:
+        self._searches = Counter("dialekt_search_count", "queries answered from the index")
+        self._encode = Histogram("dialekt_search_encode_duration", "seconds to a search's query vectors", _SECONDS)
+        self._retrieve = Histogram("dialekt_search_retrieve_duration", "seconds a search took in the index", _SECONDS)
+        self._rerank = Histogram("dialekt_search_rerank_duration", "seconds a search took to re-rank", _SECONDS)
+        self._written = Counter("dialekt_index_changes", "documents and chunks that writes changed", "kind")
+        self._pending = Gauge("dialekt_index_pending", "changes of the log that searches do not see yet")
+        self._release = Info("dialekt_index_release", "the release that answers", "release")
+
+    def searched(self, queries: int, *, encode: float, retrieve: float, rerank: float | None) -> None:
+        """Count a request that searched, with the seconds of its parts."""
+        self._searches.add(queries)
+        self._encode.observe(encode)
+        self._retrieve.observe(retrieve)
+        if rerank is not None:
+            self._rerank.observe(rerank)
+
+    def changed(self, units: int, *, kind: str) -> None:
+        """Count what a write changed: upsert, patch or delete."""
+        self._written.add(units, label=kind)
+
+    def pending_changed(self, changes: int) -> None:
+        """Say how many changes wait now."""
+        self._pending.value = float(changes)
+
+    def release_changed(self, name: str) -> None:
+        """Say which release answers now."""
+        self._release.value = name
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return all of them."""
+        return (
+            self._searches, self._encode, self._retrieve, self._rerank, self._written, self._pending, self._release,
+        )  # fmt: skip
+
+
 class Metrics:
     """All metrics of one server; every method may be called from any thread."""
 
@@ -140,6 +193,7 @@ class Metrics:
         self._loads = Counter("dialekt_model_loads", "models and versions loaded")
         self._reloads = Counter("dialekt_model_reloads", "times that a reference came to mean another version")
         self._evictions = Counter("dialekt_model_evictions", "models and versions that left memory for others")
+        self.index = IndexMetrics()
 
     def request_started(self, *, inputs: int, kind: ModelKind) -> None:
         """Count a request that is well-formed and begins to be worked on."""
@@ -194,6 +248,7 @@ class Metrics:
             self._requests, self._successes, self._failures, *self._stages.instruments(), self._input_length,
             *self._embed.instruments(), *self._predict.instruments(), self._queue, self._batch_inputs,
             self._batch_tokens, self._models, self._model_bytes, self._loads, self._reloads, self._evictions,
+            *self.index.instruments(),
         )  # fmt: skip
         text = "".join(f"{line}\n" for instrument in instruments for line in instrument.lines())
         return text.encode() + generate_latest(self._process)

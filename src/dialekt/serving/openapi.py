@@ -11,10 +11,10 @@ from dialekt.serving.wire_tei import ErrorAnswer
 REASONS = {
     400: "the body is no JSON, or an input is empty",
     401: "no key of this server was sent",
-    404: "no such model or version",
+    404: "no such model, version, index or document",
     408: "the body did not arrive in time",
     413: "the body is over the payload limit",
-    415: "the content type is not application/json",
+    415: "the content type is not one that the route takes",
     422: "a field has a wrong type or value, or an input is too long",
     424: "the model cannot do this, or failed at it",
     429: "a limit was hit; Retry-After says in how many seconds there may be room",
@@ -24,12 +24,14 @@ REASONS = {
 _OF_BODIES = (400, 404, 408, 413, 415, 422, 424, 429, 503, 504)
 _DESCRIPTION = (
     "Speaks the protocols of Text Embeddings Inference and of OpenAI. A request's model may be a name, name@v3, "
-    "name@champion, name@latest or name@base. Unknown fields are ignored. Headers: x-timeout-ms, after which a request "
-    "is dropped with 504; x-priority, which is query or bulk; x-request-id, which comes back."
+    "name@champion, name@latest or name@base. Unknown fields are ignored, but not by the index's routes. "
+    "Headers: x-timeout-ms, after which a request is dropped with 504; x-priority, which is query or bulk; "
+    "x-request-id, which comes back."
 )
 _ANSWER_HEADERS = {
     "x-dialekt-model": "name and version of the model that answered",
-    "x-dialekt-warning": "dimensions that the model was not trained for",
+    "x-dialekt-release": "the release of the index that answered",
+    "x-dialekt-warning": "dimensions that the model was not trained for; documents that are too long",
     "x-compute-type": "device and engine",
     "x-compute-characters": "characters of the inputs",
     "x-compute-tokens": "tokens of the inputs",
@@ -79,7 +81,10 @@ def _operation(operation: Operation, schemas: dict[str, Any], *, needs_key: bool
     }
     if operation.request is not None:
         content = {"schema": schemas[_name(operation, "request")], "example": operation.example}
-        entry["requestBody"] = {"required": True, "content": {"application/json": content}}
+        body: dict[str, Any] = {"application/json": content}
+        if operation.takes_ndjson:
+            body["application/x-ndjson"] = {"schema": {"type": "string"}}
+        entry["requestBody"] = {"required": True, "content": body}
     if needs_key:
         entry["security"] = [{"key": []}]
     return entry
@@ -102,6 +107,8 @@ def _responses(operation: Operation, schemas: dict[str, Any], *, needs_key: bool
     if needs_key:
         body = {"content": fault} if operation.errors is ErrorShape.OPENAI else {}
         responses["401"] = {"description": REASONS[401], **body}
+    if operation.accepts:
+        responses["202"] = {**_success(operation, schemas), "description": operation.accepts}
     return {"200": _success(operation, schemas), **dict(sorted(responses.items()))}
 
 

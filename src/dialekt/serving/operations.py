@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from dialekt.serving import wire_openai, wire_tei
+from dialekt.serving import wire_openai, wire_search, wire_tei
 
 _TEI = "Text Embeddings Inference"
 _OPENAI = "OpenAI"
+_INDEX = "Index"
 _OPERATION = "Operation"
 
 
@@ -24,7 +25,8 @@ class ErrorShape(StrEnum):
 class Operation:
     """One route. `request` and `answer` are types that pydantic knows, None for an empty body.
 
-    `statuses` are the errors of a route without a body; `path_parameters` have an example each.
+    `statuses` are the errors of a route without a body; `path_parameters` have an example each; `accepts` says what a
+    202 means, where there may be one.
     """
 
     method: str
@@ -41,6 +43,8 @@ class Operation:
     media_type: str = "application/json"
     errors: ErrorShape = ErrorShape.TEI
     path_parameters: Mapping[str, str] = field(default_factory=dict)
+    takes_ndjson: bool = False
+    accepts: str = ""
 
     @property
     def identity(self) -> str:
@@ -85,6 +89,17 @@ _ROOT = Operation(
     answer=wire_tei.EmbedAnswer | wire_tei.SimilarityAnswer | wire_tei.RerankAnswer | wire_tei.PredictAnswer,
     example={"inputs": [_QUESTION]},
     computes=True,
+)
+_WRITE = Operation(
+    "POST",
+    "/documents",
+    _INDEX,
+    "add or replace documents",
+    gives="what changed; searches see it from now on",
+    accepts="what changed; it is durable, and searches see it later",
+    request=wire_search.DocumentsRequest,
+    answer=wire_search.WriteAnswer,
+    example={"documents": [{"id": "manual-7", "text": _ANSWERS[0], "metadata": {"lang": "en"}}]},
 )
 _HEALTH = Operation(
     "GET",
@@ -177,6 +192,67 @@ OPERATIONS = (
     Operation("GET", "/info", _TEI, "model, engine and limits", gives="what is served, and how", answer=dict[str, Any]),
     _EMBEDDINGS,
     dataclasses.replace(_EMBEDDINGS, path="/embeddings", summary="/v1/embeddings under another name"),
+    Operation(
+        "POST",
+        "/search",
+        _INDEX,
+        "documents for a query",
+        gives="the best documents, from the release that is named in the answer; for several queries lists of them",
+        request=wire_search.SearchRequest,
+        answer=wire_search.SearchAnswer | wire_search.SearchesAnswer,
+        example={"query": _QUESTION, "k": 3, "filter": {"lang": "en"}},
+        computes=True,
+    ),
+    _WRITE,
+    dataclasses.replace(
+        _WRITE,
+        method="PATCH",
+        summary="change metadata of documents",
+        request=wire_search.PatchRequest,
+        example={"documents": [{"id": "manual-7", "metadata": {"lang": "de", "draft": None}}]},
+    ),
+    dataclasses.replace(
+        _WRITE,
+        method="DELETE",
+        summary="remove documents",
+        request=wire_search.DeleteRequest,
+        example={"ids": ["manual-7"]},
+    ),
+    Operation(
+        "GET",
+        "/documents/{id}",
+        _INDEX,
+        "one document",
+        gives="its text and metadata, in chunks where it has several",
+        answer=wire_search.DocumentAnswer,
+        statuses=(404, 503),
+        path_parameters={"id": "manual-7"},
+    ),
+    Operation(
+        "GET",
+        "/index",
+        _INDEX,
+        "the release that answers",
+        gives="release, model, engine, how much is in it, and what was live before",
+        answer=wire_search.IndexAnswer,
+        statuses=(404, 503),
+    ),
+    Operation(
+        "POST",
+        "/ubi/events",
+        _INDEX,
+        "keep clicks and other events in the search log",
+        gives="how many were kept",
+        request=wire_search.UbiEvent | list[wire_search.UbiEvent],
+        answer=wire_search.EventsAnswer,
+        example={
+            "action_name": "click",
+            "query_id": "0b1f6c1e",
+            "timestamp": "2026-11-02T09:30:00Z",
+            "event_attributes": {"object": {"object_id": "manual-7"}, "position": {"ordinal": 1}},
+        },
+        takes_ndjson=True,
+    ),
     Operation(
         "GET",
         "/v1/models",

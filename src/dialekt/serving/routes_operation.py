@@ -29,7 +29,7 @@ async def health(call: Call) -> Answer:
 
 async def ready(call: Call) -> Answer:
     """GET /ready: 200 while requests should come."""
-    if call.service.ready:
+    if (call.service if call.index is None else call.index).ready:
         return Answer()
     raise UnavailableError("the server is about to end" if call.service.draining else "the model is being loaded")
 

@@ -44,9 +44,11 @@ class Tls:
 
 
 class Application(Protocol):
-    """What answers the requests, as the process sees it; `dialekt.serving.service.Service` is one."""
+    """What answers the requests, as the process sees it; `Service` and `IndexService` are some."""
 
-    failure: DialektError | None
+    @property
+    def failure(self) -> DialektError | None:
+        """Why requests can never come; None while they may."""
 
     @property
     def ready(self) -> bool:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from types import TracebackType
 
@@ -16,7 +16,7 @@ from dialekt.errors import (
     OverloadedError,
     UnavailableError,
 )
-from dialekt.models.base import fetch_model
+from dialekt.models.base import describe_model, fetch_model
 from dialekt.models.engines.lanes import cpu_count
 from dialekt.models.engines.loading import load_servable
 from dialekt.models.engines.records import ModelKind
@@ -239,9 +239,34 @@ class Service:
         self._shelf.hold(slot)
         return slot
 
+    async def take_documents(self, slot: Slot) -> Slot:
+        """Return the slot that encodes the documents for a model, held: the model's own, unless it has another."""
+        contract = slot.pipeline.servable.contract
+        if contract is not None and contract.document_model:
+            target = replace(slot.target, encodes_documents=True)
+            slot = await self._shelf.get(target)
+            while slot is not self._shelf.find(target):  # it had to make room before anybody held it
+                slot = await self._shelf.get(target)
+        self._shelf.hold(slot)
+        return slot
+
+    def model_id(self, slot: Slot) -> str:
+        """Return what the project knows a model by: for a Hub name its commit, else the hash of its files. Blocks."""
+        place = self._sources.place(slot.target)
+        return describe_model(place.location, trust_remote_code=place.model.trust_remote_code)
+
     def give_back(self, slot: Slot) -> None:
         """End a hold."""
         self._shelf.release(slot)
+
+    @contextmanager
+    def holding(self, slot: Slot) -> Iterator[Lease]:
+        """Hold a model that is in memory."""
+        self._shelf.hold(slot)
+        try:
+            yield Lease(slot, self.patience)
+        finally:
+            self._shelf.release(slot)
 
     def _of_kind(self, kinds: Sequence[ModelKind]) -> str:
         name = self._sources.of_kind(kinds)

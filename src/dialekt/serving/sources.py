@@ -1,7 +1,7 @@
 """What can be asked for: model folders, and the versions of a registry under their names and aliases."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from dialekt.config import ModelConfig
 from dialekt.errors import InputError, NotFoundError, UnknownModelError
 from dialekt.models.base import fetch_model
 from dialekt.models.contract import read_contract
+from dialekt.models.document_encoder import find_document_encoder
 from dialekt.models.engines.choice import CalibrationMaterial
 from dialekt.models.engines.kinds import detect_kind
 from dialekt.models.engines.records import ModelKind
@@ -22,10 +23,14 @@ BASE = "base"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One model that can be loaded; `version` is empty for a folder or Hub name."""
+    """One model that can be loaded; `version` is empty for a folder or Hub name.
+
+    `encodes_documents` means the document encoder that a version brings along whose query side alone was tuned.
+    """
 
     name: str
     version: str = ""
+    encodes_documents: bool = False
 
     @property
     def reference(self) -> str:
@@ -131,6 +136,12 @@ class Sources:
 
     def place(self, target: Target) -> Place:
         """Return where a target's files are. Raises `StorageError` for a damaged version."""
+        place = self._place(target)
+        if not target.encodes_documents:
+            return place
+        return replace(place, location=str(find_document_encoder(place.location, place.model)))
+
+    def _place(self, target: Target) -> Place:
         source = self._by_name[target.name]
         match source:
             case FolderSource():
