@@ -11,6 +11,7 @@ from dialekt.errors import NotFoundError, StorageError
 from dialekt.flow.answers import AnswerSources, Found, read_answers
 from dialekt.flow.artefacts import Artefact
 from dialekt.flow.records import StageName
+from dialekt.flow.sides import full_tuning
 from dialekt.flow.workbench import Workbench
 from dialekt.store.atomic import disk_errors, write_atomic
 from dialekt.types import ReportProgress
@@ -156,6 +157,7 @@ def write_report(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         ids={name: manifest.id for name, manifest in manifests.items()},
         versions=manifests[StageName.TRAINING].libraries,
         texts=_change_texts(workbench) if workbench.config.report.texts else {},
+        full_tuning=full_tuning(workbench),
     )
     write_pages(inputs, out)
     places = [f"{workbench.project.report.name}/{name}" for name in PAGES]

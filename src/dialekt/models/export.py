@@ -15,7 +15,13 @@ from sentence_transformers.base.modules import Normalize
 
 from dialekt.config import ModelConfig
 from dialekt.errors import ModelError, StorageError
-from dialekt.models.contract import EncodingContract, read_contract, write_contract
+from dialekt.models.contract import (
+    DOCUMENT_ENCODER,
+    EncodingContract,
+    document_contract,
+    read_contract,
+    write_contract,
+)
 from dialekt.models.folders import SETTINGS_NAME, read_json, read_modules
 from dialekt.models.loading import apply_contract, load_model, quiet
 from dialekt.store.atomic import disk_errors
@@ -63,9 +69,14 @@ def export_model(
 ) -> ExportFacts:
     """Write a trained model in fp32 with its contract, in the layout that old and new readers share.
 
-    Only the model itself is written: no card, no optimiser, no training rows. Raises `ModelError` when the
-    folder is no model or does not fit the contract, `StorageError` when the disk is full.
+    Only the model itself is written: no card, no optimiser, no training rows; with the encoder of its documents
+    where that is another one. Raises `ModelError` when the folder is no model or does not fit the contract,
+    `StorageError` when the disk is full.
     """
+    if contract.document_model:
+        of_documents = document_contract(contract)
+        source, target = model_folder / DOCUMENT_ENCODER, out / DOCUMENT_ENCODER
+        export_model(source, target, of_documents, trust_remote_code=trust_remote_code)
     config = ModelConfig(device="cpu", trust_remote_code=trust_remote_code)
     model, _ = load_model(str(model_folder), config)
     apply_contract(model, contract)

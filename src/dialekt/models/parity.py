@@ -11,7 +11,7 @@ from sentence_transformers import SentenceTransformer
 
 from dialekt.config import ModelConfig
 from dialekt.errors import DialektError
-from dialekt.models.contract import EncodingContract, read_contract
+from dialekt.models.contract import DOCUMENT_ENCODER, EncodingContract, read_contract
 from dialekt.models.loading import apply_contract, load_model, quiet
 
 MIN_COSINE = 0.99999
@@ -61,8 +61,18 @@ def check_parity(
 
     The original is loaded with the exported folder's contract, the exported one by plain sentence-transformers
     with the prompts that it declares. Both in fp32, as query and as document, full and cut to each Matryoshka
-    dimension. Raises nothing: a folder that does not load is a fault in the facts.
+    dimension; and so the encoders of their documents, where those are others. Raises nothing: a folder that does not
+    load is a fault in the facts.
     """
+    found = _check_folders(original, exported, texts, trust_remote_code=trust_remote_code)
+    if found.fault or not read_contract(exported).document_model:
+        return found
+    folders = (original / DOCUMENT_ENCODER, exported / DOCUMENT_ENCODER)
+    of_documents = _check_folders(*folders, texts, trust_remote_code=trust_remote_code)
+    return min(found, of_documents, key=lambda facts: facts.min_cosine)
+
+
+def _check_folders(original: Path, exported: Path, texts: Sequence[str], *, trust_remote_code: bool) -> ParityFacts:
     config = ModelConfig(device="cpu", trust_remote_code=trust_remote_code)
     try:
         contract = read_contract(exported)

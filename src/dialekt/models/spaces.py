@@ -9,7 +9,7 @@ _ID_DIGITS = 16
 def space_id(contract: EncodingContract, model_id: str) -> str:
     """Return the id of the space that a model's documents lie in: the hash of all that decides their vectors.
 
-    `model_id` is what `describe_model` says of the model's folder. One whose query side alone was tuned lies in the space of
+    `model_id` is what `describe_model` says of the model. One whose query side alone was tuned lies in the space of
     the model that encodes its documents, so their index serves it as it is.
     """
     decisive = {

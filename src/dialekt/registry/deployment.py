@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from dialekt.config import ModelConfig
 from dialekt.errors import ModelError
-from dialekt.models.contract import EncodingContract, read_contract
+from dialekt.models.contract import DOCUMENT_ENCODER, EncodingContract, read_contract
 from dialekt.models.engines.graph import export_graph
 from dialekt.models.export import servers_can_load
 from dialekt.models.folders import read_json, read_modules
@@ -31,10 +31,12 @@ class Instructions:
 
 
 def prepare(folder: Path, runtime: Runtime, *, trust_remote_code: bool = False) -> None:
-    """Add to an exported folder what a runtime needs beyond it.
+    """Add to an exported folder, and to the encoder of documents inside it, what a runtime needs beyond it.
 
     Raises `ModelError` when the runtime cannot load such a model, or would compute other vectors.
     """
+    if read_contract(folder).document_model:
+        prepare(folder / DOCUMENT_ENCODER, runtime, trust_remote_code=trust_remote_code)
     match runtime:
         case Runtime.TEI | Runtime.VLLM:
             if not servers_can_load(folder):
@@ -53,6 +55,14 @@ def prepare(folder: Path, runtime: Runtime, *, trust_remote_code: bool = False) 
 def instruct(folder: Path, runtime: Runtime, *, name: str) -> Instructions:
     """Say how to run an exported folder; `name` is what the server will call the model."""
     contract = read_contract(folder)
+    instructions = _instruct(folder, runtime, contract, name=name)
+    if not contract.document_model:
+        return instructions
+    sides = f"this runs the encoder of queries; documents must be encoded by the other one: {folder / DOCUMENT_ENCODER}"
+    return Instructions(instructions.command, (sides, *instructions.notes))
+
+
+def _instruct(folder: Path, runtime: Runtime, contract: EncodingContract, *, name: str) -> Instructions:
     match runtime:
         case Runtime.TEI:
             return Instructions(_tei_command(folder, name), _tei_notes(contract))

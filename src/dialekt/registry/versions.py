@@ -102,7 +102,7 @@ def admit(registry: Path, partial: Path, lineage: Lineage, evidence: Evidence, *
     """Make the model in a workspace the next version, unless an intact version has the same content."""
     files = hash_files(partial / "model")
     identity = content_id(files)
-    for version in _readable_versions(registry):
+    for version in readable_versions(registry):
         same_evaluation = version.lineage.artefacts.evaluation == lineage.artefacts.evaluation
         if version.content_id == identity and same_evaluation and not verify(version):
             return Registration(version, already_registered=True)
@@ -144,8 +144,8 @@ def list_versions(registry: Path) -> list[Version]:
     return [_read_version(folder) for folder in _folders(registry)]
 
 
-def _readable_versions(registry: Path) -> Iterator[Version]:
-    """Yield the versions whose records can be read: a damaged one must not keep a new one out."""
+def readable_versions(registry: Path) -> Iterator[Version]:
+    """Yield the versions whose records can be read, oldest first: a damaged one must not keep a new one out."""
     for folder in _folders(registry):
         with suppress(StorageError):
             yield _read_version(folder)
@@ -229,7 +229,7 @@ def _champion(registry: Path, names: list[str]) -> str:
 
 def find_registered(registry: Path, lineage: Lineage) -> Version | None:
     """Return the intact version of the same training and evaluation, None when there is none."""
-    for version in _readable_versions(registry):
+    for version in readable_versions(registry):
         recorded, wanted = version.lineage.artefacts, lineage.artefacts
         same = (recorded.training, recorded.evaluation) == (wanted.training, wanted.evaluation)
         if same and not verify(version):

@@ -17,6 +17,7 @@ from dialekt.report.sections.logs import logs_section
 from dialekt.report.sections.material import funnel_section, negatives_section
 from dialekt.report.sections.record import limits_section, reproduce_section, time_section
 from dialekt.report.sections.results import comparison_section, results_section
+from dialekt.report.sections.side import side_section
 from dialekt.report.sections.similarity import similarity_section
 from dialekt.report.sections.synthesis import synthesis_section
 from dialekt.report.sections.teacher import teacher_section
@@ -52,6 +53,7 @@ def build_page(inputs: ReportInputs) -> Page:
     sections = [
         *(_evidence(evaluation) if evaluation else ()),
         training,
+        side_section(facts.get("training", NOTHING), inputs.full_tuning),
         similarity_section(evaluation) if evaluation else None,
         changes_section(evaluation, inputs.texts) if evaluation else None,
         logs_section(facts.get("logs", NOTHING)),

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from dialekt.evaluation.records import Comparison
+
 
 @dataclass(frozen=True, slots=True)
 class ChangeTexts:
@@ -15,13 +17,22 @@ class ChangeTexts:
 
 
 @dataclass(frozen=True, slots=True)
+class FullTuning:
+    """The version of the same base that was tuned on both sides, and this model minus that one, query by query."""
+
+    version: str
+    comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInputs:
     """Everything that the report shows; nothing is read from anywhere else.
 
     `facts` and `seconds` are by stage name (judgments, corpus, split, pairs, base_vectors, negatives, training,
     tuned_vectors, evaluation, registry); a stage that has not run is simply absent. `facts` are as `dataclasses.asdict`
     wrote them, before or after a turn through JSON. `ids` are artefact ids by stage, `versions` library versions by
-    name, `texts` the texts of wins and losses by query id (empty: no text reaches the page).
+    name, `texts` the texts of wins and losses by query id (empty: no text reaches the page). `full_tuning` is what a
+    model whose query side alone was tuned is held against, where there is such a version.
     """
 
     project: str
@@ -33,6 +44,7 @@ class ReportInputs:
     ids: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, ChangeTexts] = field(default_factory=dict)
+    full_tuning: FullTuning | None = None
 
 
 @dataclass(frozen=True, slots=True)

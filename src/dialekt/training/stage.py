@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dialekt.config import Distillation, ModelConfig, Precision, TrainingConfig, TunedSide
 from dialekt.errors import ConfigError, InputError
-from dialekt.models.base import describe_model, fetch_model
+from dialekt.models.base import describe_model
 from dialekt.models.contract import EncodingContract, write_contract
 from dialekt.models.document_encoder import keep_document_encoder
 from dialekt.models.encoder import Encoder
@@ -164,8 +164,7 @@ def _tuned_contract(contract: EncodingContract, model: ModelConfig, *, side: Tun
     """Return the contract of the tuned model: which model encodes its documents is written there."""
     match side:
         case TunedSide.QUERY:
-            folder = fetch_model(model.base, trust_remote_code=model.trust_remote_code)
-            base_id = describe_model(str(folder), trust_remote_code=model.trust_remote_code)
+            base_id = describe_model(model.base, trust_remote_code=model.trust_remote_code)
             return replace(contract, document_model=contract.document_model or base_id)
         case TunedSide.BOTH if contract.document_model:
             raise ConfigError(
