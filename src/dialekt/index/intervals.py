@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
+_DECIMALS = 12  # so that sums in another order do not make 0.9999999999999998 of 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,9 @@ def share_intervals(scores: NDArray[np.float64], reference: NDArray[np.float64],
     draws = np.random.default_rng(seed).multinomial(queries, np.full(queries, 1 / queries), size=RESAMPLES)
     weights = np.concatenate([np.ones((1, queries)), draws])  # (1 + resamples, queries): the first is all queries
     sums, whole = weights @ scores, (weights @ reference)[:, None]
-    shares = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1.0)  # (1 + resamples, columns)
+    shares = np.where(whole > 0, sums / np.where(whole > 0, whole, 1.0), 1.0).round(
+        _DECIMALS
+    )  # (1 + resamples, columns)
     tail = (1 - CONFIDENCE) / 2
     low, high = np.quantile(shares[1:], [tail, 1 - tail], axis=0)
     return tuple(map(Interval, shares[0].tolist(), low.tolist(), high.tolist()))
