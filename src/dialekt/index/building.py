@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.index.documents import Documents, Entry, content_hash
+from dialekt.index.documents import Documents, content_hash
 from dialekt.index.engines.base import VectorEngine
 from dialekt.index.filters import tags_of
 from dialekt.index.opened import OpenIndex
-from dialekt.index.records import Embed, Rows, State
+from dialekt.index.records import Embed, IndexVersion, Rows, State
 from dialekt.types import Document, Progress, ReportProgress, Role, no_progress
 
 Known = Callable[[Sequence[str]], Mapping[str, NDArray[np.float32]]]
@@ -96,13 +96,14 @@ def compare(documents: Documents, engine: VectorEngine) -> Difference:
     retagged: dict[str, tuple[str, ...]] = {}
     gone: list[str] = []
     for rows in engine.scan():
-        for unit, content, tags in zip(rows.ids, rows.hashes, rows.tags, strict=True):
+        columns = zip(rows.ids, rows.document_ids, rows.hashes, rows.tags, strict=True)
+        for unit, document, content, tags in columns:
             entry = snapshot.entries.get(unit)
             if entry is None:
                 gone.append(unit)
-            elif entry.hash == content:
+            elif (entry.document, entry.hash) == (document, content):
                 missing.pop(unit, None)
-                if entry != Entry(content, tuple(sorted(tags))):
+                if entry.tags != tuple(sorted(tags)):
                     retagged[unit] = entry.tags
     kept = len(snapshot.entries) - len(missing)
     return Difference(tuple(missing), retagged, tuple(gone), kept, snapshot.sequence)
@@ -119,27 +120,24 @@ def fill(
 ) -> FillFacts:
     """Make the rows of an index version the documents, as they are now, and make the engine's indexes.
 
-    The log holds what is written meanwhile; `OpenIndex.apply` brings it in afterwards. May be killed at any moment.
+    The log holds what is written meanwhile; `OpenIndex.apply` brings it in afterwards, or between two chunks if others
+    want it to. May be killed at any moment.
     """
     started = time.monotonic()
     engine, found = opened.engine(version), opened.catalogue.version(version)
+    difference = compare(opened.documents, engine)
+    _tidy(opened, version, difference)
+    reused = 0
+    for start in range(0, len(difference.missing), chunk_documents):
+        chunk = difference.missing[start : start + chunk_documents]
+        reused += _store(opened, found, chunk, embed, known=known)
+        progress(Progress("embed", start + len(chunk), len(difference.missing), note=_reuse_note(reused)))
     with opened.holding(version):
-        difference = compare(opened.documents, engine)
-        _tidy(engine, difference)
-        store = engine.load if found.state is State.BUILDING else engine.upsert
-        reused = 0
-        for start in range(0, len(difference.missing), chunk_documents):
-            chunk = difference.missing[start : start + chunk_documents]
-            units = list(opened.documents.read(chunk).values())
-            if units:  # not all removed meanwhile
-                rows, of_them = _embedded(units, found.space, embed, known)
-                store(rows)
-                reused += of_them
-            progress(Progress("embed", start + len(chunk), len(difference.missing), note=_reuse_note(reused)))
         if found.state is State.BUILDING:
             engine.finish(progress=progress)
             opened.catalogue.set_version_ready(version)
-        opened.catalogue.set_position(version, max(difference.sequence, found.position))
+        position = opened.catalogue.version(version).position
+        opened.catalogue.set_position(version, max(difference.sequence, position))
     return FillFacts(
         units=difference.kept + len(difference.missing),
         embedded=len(difference.missing) - reused,
@@ -150,12 +148,27 @@ def fill(
     )
 
 
-def _tidy(engine: VectorEngine, difference: Difference) -> None:
-    """Remove and retag rows that need no vector."""
-    if difference.gone:
-        engine.delete(difference.gone)
-    if difference.retagged:
-        engine.patch(list(difference.retagged), list(difference.retagged.values()))
+def _tidy(opened: OpenIndex, version: str, difference: Difference) -> None:
+    """Remove and retag rows that need no vector, as the documents say by now."""
+    engine = opened.engine(version)
+    with opened.holding(version):
+        back = opened.documents.read(difference.gone)
+        if gone := [unit for unit in difference.gone if unit not in back]:
+            engine.delete(gone)
+        if retagged := opened.documents.read(list(difference.retagged)):
+            engine.patch(list(retagged), [tags_of(unit.metadata) for unit in retagged.values()])
+
+
+def _store(opened: OpenIndex, version: IndexVersion, chunk: Sequence[str], embed: Embed, *, known: Known) -> int:
+    """Store the rows of a chunk of units; return how many of their vectors were known."""
+    engine = opened.engine(version.name)
+    with opened.holding(version.name):
+        units = list(opened.documents.read(chunk).values())
+        if not units:  # all removed meanwhile
+            return 0
+        rows, reused = _embedded(units, version.space, embed, known)
+        (engine.load if version.state is State.BUILDING else engine.upsert)(rows)
+        return reused
 
 
 def _embedded(units: Sequence[Document], space: str, embed: Embed, known: Known) -> tuple[Rows, int]:

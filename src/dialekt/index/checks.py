@@ -1,4 +1,4 @@
-"""What an index version has to show before it goes live: that its rows are the documents, and its vectors the model's."""
+"""What an index version has to show before it goes live: its rows are the documents, its vectors the model's."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,9 +36,10 @@ def check_rows(opened: OpenIndex, version: str) -> Check:
     stored: dict[str, Entry] = {}
     duplicates = 0
     for rows in opened.engine(version).scan():
-        for unit, content, tags in zip(rows.ids, rows.hashes, rows.tags, strict=True):
+        columns = zip(rows.ids, rows.document_ids, rows.hashes, rows.tags, strict=True)
+        for unit, document, content, tags in columns:
             duplicates += unit in stored
-            stored[unit] = Entry(content, tuple(sorted(tags)))
+            stored[unit] = Entry(document, content, tuple(sorted(tags)))
     snapshot = opened.documents.snapshot()
     moved = set(opened.documents.changes_since(position).units)
     wanted = {unit: entry for unit, entry in snapshot.entries.items() if unit not in moved}

@@ -6,6 +6,7 @@ unit was written, deleted and written again, and wherever it was interrupted.
 """
 
 import json
+import random
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -45,6 +46,7 @@ class Changes:
 class Entry:
     """What an index version must say of a unit."""
 
+    document: str
     hash: str
     tags: tuple[str, ...]
 
@@ -60,6 +62,11 @@ class Snapshot:
 def content_hash(unit: Document) -> str:
     """Return the identity of what is encoded: title and text."""
     return hash_text(unit.content)
+
+
+def entry_of(unit: Document) -> Entry:
+    """Return what an index version must say of a unit."""
+    return Entry(_document(unit), content_hash(unit), tags_of(unit.metadata))
 
 
 class Documents:
@@ -79,7 +86,7 @@ class Documents:
         with self._database.writing() as connection:
             gone = set(_units_of(connection, [*{_document(unit) for unit in new}, *deleted])) - kept
             stored = _entries(connection, list(kept))
-            changed = [unit for unit in new if stored.get(unit.id) != Entry(content_hash(unit), tags_of(unit.metadata))]
+            changed = [unit for unit in new if stored.get(unit.id) != entry_of(unit)]
             _remove(connection, gone)
             connection.executemany(_UPSERT, [_columns(unit) for unit in changed])
             return _logged(connection, [*sorted(gone), *(unit.id for unit in changed)])
@@ -145,10 +152,8 @@ class Documents:
     def sample(self, size: int, *, seed: int) -> list[str]:
         """Return the ids of some units, the same for the same units and seed."""
         with self._database.reading() as connection:
-            rows = connection.execute(
-                "SELECT id FROM units ORDER BY (n * 2654435761 + ?) % 4294967291 LIMIT ?", (seed * 97_003, size)
-            )
-            return [row["id"] for row in rows]
+            rows = connection.execute("SELECT id FROM units ORDER BY n").fetchall()
+        return [row["id"] for row in random.Random(seed).sample(rows, min(size, len(rows)))]  # noqa: S311 - no secret
 
     def search_words(self, query: str, limit: int, *, where: Filter) -> list[WordHit]:
         """Return the best units for the query's words (BM25), best first."""
@@ -163,8 +168,8 @@ class Documents:
     def snapshot(self) -> Snapshot:
         """Return what every unit is, all at one position of the log."""
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT id, hash, metadata FROM units")
-            entries = {row["id"]: Entry(row["hash"], tags_of(json.loads(row["metadata"]))) for row in rows}
+            rows = connection.execute("SELECT id, document, hash, metadata FROM units")
+            entries = {row["id"]: _entry(row) for row in rows}
             return Snapshot(entries, tail_of(connection))
 
     def changes_since(self, sequence: int) -> Changes:
@@ -239,11 +244,17 @@ def _dump(metadata: Mapping[str, str]) -> str:
     return json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)
 
 
+def _entry(row: sqlite3.Row) -> Entry:
+    return Entry(row["document"], row["hash"], tags_of(json.loads(row["metadata"])))
+
+
 def _entries(connection: sqlite3.Connection, units: Sequence[str]) -> dict[str, Entry]:
     return {
-        row["id"]: Entry(row["hash"], tags_of(json.loads(row["metadata"])))
+        row["id"]: _entry(row)
         for part in _parts(units)
-        for row in connection.execute(f"SELECT id, hash, metadata FROM units WHERE id IN ({_marks(part)})", part)
+        for row in connection.execute(
+            f"SELECT id, document, hash, metadata FROM units WHERE id IN ({_marks(part)})", part
+        )
     }
 
 

@@ -103,7 +103,7 @@ def _switch(opened: OpenIndex, release: Release, entry: Switch, embed: Embed, wa
     if not wait_for_servers(opened.catalogue, release.name, seconds=SERVER_PATIENCE_SECONDS, waiting=waiting):
         opened.catalogue.announce("")
         raise GateError(
-            f"a server did not get ready for {release.name} within {SERVER_PATIENCE_SECONDS:.0f} s; nothing was changed",
+            f"a server was not ready for {release.name} within {SERVER_PATIENCE_SECONDS:.0f} s; nothing was changed",
             hint="its log says why; stop that server or mend it, then try again",
         )
     catch_up(opened, release.index, embed)

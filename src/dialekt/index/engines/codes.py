@@ -11,6 +11,7 @@ from dialekt.index.records import FirstStage
 from dialekt.models.topk import NO_DOCUMENT, select_best
 
 BLOCK_ROWS = 8_192
+QUERY_ROWS = 32
 _INT8_STEPS = 127
 _WORD_BITS = 64
 _SIGN_CANDIDATES = 4  # rows per result that the Hamming distance leaves for the query's own components
@@ -60,21 +61,19 @@ class Coder:
         passing = np.arange(len(codes)) if allowed is None else np.flatnonzero(allowed[: len(codes)])
         kept = codes if len(passing) == len(codes) else codes[passing]
         best = np.full((len(queries), count), NO_DOCUMENT, dtype=np.int64)
-        for row, query in enumerate(short):
-            places = self._nearest(kept, query, count)
-            best[row, : len(places)] = passing[places]
+        for start in range(0, len(short), QUERY_ROWS):
+            for row, places in enumerate(self._nearest(kept, short[start : start + QUERY_ROWS], count), start):
+                best[row, : len(places)] = passing[places]
         return best
 
-    def _nearest(self, codes: Codes, query: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    def _nearest(self, codes: Codes, queries: NDArray[np.float32], count: int) -> list[NDArray[np.int64]]:
         match self.first_stage.quantization:
             case Quantization.NONE:
-                return select_best(_dots(codes, query), count)
+                return [select_best(scores, count) for scores in _dots(codes, queries)]
             case Quantization.INT8:
-                return select_best(_dots(codes, query * self.steps), count)
+                return [select_best(scores, count) for scores in _dots(codes, queries * self.steps)]
             case Quantization.BINARY:
-                near = select_best(-_hamming(codes, _signs(query[None])[0]), _SIGN_CANDIDATES * count)
-                scores = _signed(codes[near], len(query)) @ query
-                return near[select_best(scores, count)]
+                return [_nearest_signs(codes, query, count) for query in queries]
 
 
 def shorten(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32]:
@@ -85,13 +84,20 @@ def shorten(vectors: NDArray[np.float32], dimensions: int) -> NDArray[np.float32
     return cut
 
 
-def _dots(codes: Codes, query: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the dot products (rows,), a block of rows at a time as float32."""
-    scores = np.empty(len(codes), np.float32)
+def _dots(codes: Codes, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the dot products (queries, rows), a block of rows at a time as float32."""
+    scores = np.empty((len(queries), len(codes)), np.float32)
     for start in range(0, len(codes), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
-        scores[rows] = codes[rows].astype(np.float32, copy=False) @ query
+        scores[:, rows] = queries @ codes[rows].astype(np.float32, copy=False).T  # (queries, block)
     return scores
+
+
+def _nearest_signs(codes: Codes, query: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Return the best by Hamming distance, in the order of the query's own components against the signs."""
+    near = select_best(-_hamming(codes, _signs(query[None])[0]), _SIGN_CANDIDATES * count)
+    scores = _signed(codes[near], len(query)) @ query
+    return near[select_best(scores, count)]
 
 
 def _hamming(codes: Codes, query: NDArray[np.uint64]) -> NDArray[np.float32]:

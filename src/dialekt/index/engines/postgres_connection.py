@@ -1,5 +1,12 @@
-"""Connections to PostgreSQL: a pool that survives a server's restart, and errors that say what to do."""
+"""Connections to PostgreSQL that survive a server's restart, and errors that say what to do.
 
+Not psycopg_pool: after a failure it waits longer and longer before it connects again, in the background, so that a
+server that is back is noticed late.
+"""
+
+import threading
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -10,17 +17,24 @@ try:
     import psycopg
     from pgvector.psycopg import register_vector
     from psycopg import Connection, errors
-    from psycopg.conninfo import conninfo_to_dict
-    from psycopg_pool import ConnectionPool, PoolTimeout
+    from psycopg.conninfo import conninfo_to_dict, make_conninfo
+    from psycopg.pq import TransactionStatus
 except ImportError as error:
     raise MissingExtraError("postgres", needed_for="an index in PostgreSQL") from error
 
-__all__ = ["MAX_CONNECTIONS", "PATIENCE_SECONDS", "Connection", "Server"]
+__all__ = ["PATIENCE_SECONDS", "Connection", "Server"]
 
-PATIENCE_SECONDS = 10.0  # so long a call waits for a server that restarts
+PATIENCE_SECONDS = 10.0  # so long a call waits for a server that restarts, and for one of the connections
 MAX_CONNECTIONS = 16
 
 Result = TypeVar("Result")
+_DEFAULTS = {  # a server that has gone without a word is noticed in half a minute; what the url says goes first
+    "connect_timeout": "10",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
 _EXAMPLE = "DIALEKT_INDEX__URL=postgresql://user:password@host:5432/database"
 
 
@@ -30,18 +44,13 @@ class Server:
     def __init__(self, url: str | None):
         if not url:
             raise ConfigError("an index in PostgreSQL needs the server's address", hint=f"set {_EXAMPLE}")
-        self.place = _place(url)
-        with self._explained(), psycopg.connect(url, autocommit=True, connect_timeout=int(PATIENCE_SECONDS)) as first:
+        known = _parsed(url)
+        self.place = f"{known.get('host') or 'localhost'}:{known.get('port') or 5432}"  # without the password
+        self._url = make_conninfo(**{**_DEFAULTS, **known})
+        self._idle: deque[Connection[Any]] = deque()
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
+        with self._explained(), psycopg.connect(self._url, autocommit=True) as first:
             _make_extension(first)
-        self._pool = ConnectionPool(
-            url,
-            min_size=1,
-            max_size=MAX_CONNECTIONS,
-            timeout=PATIENCE_SECONDS,
-            kwargs={"autocommit": True},
-            configure=register_vector,
-            open=True,
-        )
 
     def run(self, work: Callable[[Connection[Any]], Result]) -> Result:
         """Return what the work returns, given a connection; once more where the connection was lost on the way.
@@ -52,21 +61,49 @@ class Server:
         with self._explained():
             try:
                 return self._once(work)
-            except PoolTimeout:
-                raise
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 if not _lost(error):
                     raise
-            self._pool.check()  # the others of the pool have ended with the server too
+            self.close()  # the others have ended with the server too
             return self._once(work)
 
     def close(self) -> None:
-        """End all connections."""
-        self._pool.close()
+        """End the connections that nobody uses."""
+        while self._idle:
+            self._idle.pop().close()
 
     def _once(self, work: Callable[[Connection[Any]], Result]) -> Result:
-        with self._pool.connection() as connection:
-            return work(connection)
+        if not self._free.acquire(timeout=PATIENCE_SECONDS):
+            raise psycopg.OperationalError(f"all {MAX_CONNECTIONS} connections are busy")
+        try:
+            connection = self._connection()
+            try:
+                return work(connection)
+            finally:
+                if connection.info.transaction_status is TransactionStatus.IDLE:
+                    self._idle.append(connection)
+                else:
+                    connection.close()
+        finally:
+            self._free.release()
+
+    def _connection(self) -> Connection[Any]:
+        """Return a connection that was used last, or a new one; wait for a server that is about to be back."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            pass
+        end = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                found = psycopg.connect(self._url, autocommit=True)
+            except psycopg.OperationalError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
+            else:
+                register_vector(found)
+                return found
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -105,13 +142,12 @@ class Server:
         return EndpointError(f"the PostgreSQL server at {self.place} refused: {said}", hint="look into its log")
 
 
-def _place(url: str) -> str:
-    """Return host and port of an address, never its password."""
+def _parsed(url: str) -> dict[str, Any]:
+    """Return an address's parts."""
     try:
-        known = conninfo_to_dict(url)
+        return dict(conninfo_to_dict(url))
     except psycopg.ProgrammingError:
         raise ConfigError("the index's url is no address of a PostgreSQL server", hint=f"set {_EXAMPLE}") from None
-    return f"{known.get('host') or 'localhost'}:{known.get('port') or 5432}"
 
 
 def _lost(error: psycopg.Error) -> bool:
