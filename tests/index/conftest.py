@@ -18,17 +18,17 @@ def case(request: pytest.FixtureRequest) -> EngineCase:
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_url() -> Iterator[str]:
     """Address of a PostgreSQL with pgvector that all tests share."""
-    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    server = PostgresServer()
     yield server.url
     server.stop()
 
 
 @pytest.fixture
-def mortal_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def mortal_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL of a test's own, which it may kill."""
-    server = PostgresServer(tmp_path_factory.mktemp("mortal"))
+    server = PostgresServer()
     yield server
     server.start()
     server.stop()

