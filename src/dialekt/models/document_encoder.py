@@ -52,3 +52,9 @@ def keep_document_encoder(base: str, config: ModelConfig, contract: EncodingCont
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, place)
     write_contract(target, document_contract(contract))
+
+
+def weights_bytes(folder: Path) -> int:
+    """Return the bytes of a model's own weights; the encoder of its documents is loaded apart."""
+    own = [path for path in folder.rglob("*.safetensors") if DOCUMENT_ENCODER not in path.relative_to(folder).parts]
+    return sum(path.stat().st_size for path in own)

@@ -6,6 +6,7 @@ model's encoding contract; `prompt_name` one of the model's prompts: `query` and
 
 from dialekt.config import ServingConfig
 from dialekt.errors import RequestError
+from dialekt.models.contract import EncodingContract
 from dialekt.models.engines.servable import Servable
 from dialekt.serving.wire_tei import InputType
 from dialekt.types import Role
@@ -26,6 +27,22 @@ def choose_prompt(config: ServingConfig, model: Servable, *, name: str | None, i
     if config.default_prompt_name is not None and contract:
         return _named(model, config.default_prompt_name, param="default_prompt_name")
     return ""
+
+
+def side_of(config: ServingConfig, *, name: str | None, input_type: InputType | None) -> Role | None:
+    """Return the side of the encoding contract that inputs are on, None where neither request nor server says."""
+    if name is None and input_type is not None:
+        return input_type.role
+    if name is None and config.default_prompt is None:
+        name = config.default_prompt_name
+    return next((role for role in Role if role.value == name), None)
+
+
+def side_warning(side: Role | None, contract: EncodingContract | None) -> str:
+    """Return what to say where nobody says which side inputs are on, and each has its own model; empty elsewhere."""
+    if side is not None or contract is None or not contract.document_model:
+        return ""
+    return "encoded as queries: documents have an encoder of their own, which input_type=document asks for"
 
 
 def _named(model: Servable, name: str, *, param: str) -> str:

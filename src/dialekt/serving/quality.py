@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.evaluation.dev import DevInputs, DevSet, dev_scores, make_dev_set
+from dialekt.evaluation.dev import DevInputs, DevSet, dev_scores, make_dev_set, pool_vectors
 from dialekt.models.contract import EncodingContract
 from dialekt.models.encoder import normalize
 from dialekt.models.engines.bulk import run_rows
@@ -80,8 +80,13 @@ class DevGate:
         return self._tokenizer.encode([ModelInput(text) for text in texts], options)
 
     def _scores(self, engine: Engine) -> NDArray[np.float64]:
-        queries, documents = (normalize(run_rows(engine, rows)) for rows in (self._query_rows, self._document_rows))
-        return dev_scores(self._dev_set, queries, documents)
+        return dev_scores(self._dev_set, normalize(run_rows(engine, self._query_rows)), self._documents(engine))
+
+    def _documents(self, engine: Engine) -> NDArray[np.float32]:
+        """Encode the documents, unless that is the work of another model, whose vectors are there."""
+        if self._contract.document_model:
+            return pool_vectors(self._dev_set, self._inputs.vectors)
+        return normalize(run_rows(engine, self._document_rows))
 
 
 def _drawn(texts: Sequence[str], generator: np.random.Generator) -> tuple[str, ...]:

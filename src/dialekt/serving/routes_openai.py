@@ -12,7 +12,7 @@ from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOption
 from dialekt.models.engines.tokenizer import RequestTokenizer
 from dialekt.serving.answers import Answer, json_answer, to_json
 from dialekt.serving.endpoint import Call
-from dialekt.serving.prompts import choose_prompt
+from dialekt.serving.prompts import choose_prompt, side_of, side_warning
 from dialekt.serving.records import CatalogueRow
 from dialekt.serving.routes_tei import tokenize_options
 from dialekt.serving.shaping import EncodingFormat, check_dimensions, dimensions_warning, encode_vectors, shape
@@ -30,18 +30,21 @@ async def create_embeddings(call: Call) -> Answer:
     inputs = model_inputs(request.input)
     _check_inputs(inputs)
     call.begin(len(inputs), ModelKind.EMBEDDING)
-    async with call.service.lease(request.model, ModelKind.EMBEDDING) as lease:
-        model, side = lease.model, request.input_type or request.task
+    kind = request.input_type or request.task
+    side = side_of(call.service.config, name=None, input_type=kind)
+    async with call.service.lease(request.model, ModelKind.EMBEDDING, documents=side is Role.DOCUMENT) as lease:
+        model = lease.model
         check_dimensions(request.dimensions, model.engine.width)
         if len(call.body) > MAX_REQUEST_TOKENS:  # no token is shorter than a byte
             await _check_tokens(call, inputs, model.tokenizer)
-        prompt = choose_prompt(call.service.config, model, name=None, input_type=side)
+        prompt = choose_prompt(call.service.config, model, name=None, input_type=kind)
         options = tokenize_options(call, truncate=request.truncate, direction=TruncationDirection.RIGHT, prompt=prompt)
-        work = call.work(inputs, options, is_document=side is not None and side.role is Role.DOCUMENT)
+        work = call.work(inputs, options, is_document=side is Role.DOCUMENT)
         outcome = await call.service.run_windows(lease, work, call.receive)
         vectors = shape(outcome.values, dimensions=request.dimensions, normalize=True)
         body = await _body(vectors, request, model=lease.reference, tokens=sum(outcome.tokens))
-        return call.answer(body, lease, work, outcome, warning=dimensions_warning(request.dimensions, model.contract))
+        warnings = (dimensions_warning(request.dimensions, model.contract), side_warning(side, model.contract))
+        return call.answer(body, lease, work, outcome, warning="; ".join(filter(None, warnings)))
 
 
 async def list_models(call: Call) -> Answer:

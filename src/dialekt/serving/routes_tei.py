@@ -10,7 +10,7 @@ from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOption
 from dialekt.serving.answers import Answer, to_json
 from dialekt.serving.endpoint import Call
 from dialekt.serving.limits import check_batch
-from dialekt.serving.prompts import choose_prompt
+from dialekt.serving.prompts import choose_prompt, side_of, side_warning
 from dialekt.serving.service import Lease
 from dialekt.serving.shaping import (
     WHOLE_NUMBERS,
@@ -36,16 +36,18 @@ async def embed(call: Call) -> Answer:
     request = call.parse(EmbedRequest)
     inputs = checked_inputs(call, model_inputs(request.inputs))
     call.begin(len(inputs), ModelKind.EMBEDDING)
-    async with call.service.lease(request.model, ModelKind.EMBEDDING) as lease:
+    side = _side(call, request)
+    async with call.service.lease(request.model, ModelKind.EMBEDDING, documents=side is Role.DOCUMENT) as lease:
         check_dimensions(request.dimensions, lease.model.engine.width)
-        work = call.work(inputs, _options(call, lease, request), is_document=_is_document(request))
+        work = call.work(inputs, _options(call, lease, request), is_document=side is Role.DOCUMENT)
         outcome = await call.compute(lease, work)
         encoding = request.encoding_format or EncodingFormat.FLOAT
         normalize = request.normalize is not False or encoding in WHOLE_NUMBERS
         vectors = shape(outcome.values, dimensions=request.dimensions, normalize=normalize)
         body = to_json(encode_vectors(vectors, encoding))
-        warning = dimensions_warning(request.dimensions, lease.model.contract)
-        return call.answer(body, lease, work, outcome, warning=warning)
+        contract = lease.model.contract
+        warnings = (dimensions_warning(request.dimensions, contract), side_warning(side, contract))
+        return call.answer(body, lease, work, outcome, warning="; ".join(filter(None, warnings)))
 
 
 async def embed_all(call: Call) -> Answer:
@@ -53,9 +55,10 @@ async def embed_all(call: Call) -> Answer:
     request = call.parse(TokenVectorsRequest)
     inputs = checked_inputs(call, model_inputs(request.inputs))
     call.begin(len(inputs), ModelKind.EMBEDDING)
-    async with call.service.lease(request.model, ModelKind.EMBEDDING) as lease:
+    side = _side(call, request)
+    async with call.service.lease(request.model, ModelKind.EMBEDDING, documents=side is Role.DOCUMENT) as lease:
         options = _options(call, lease, request)
-        work = call.work(inputs, options, is_document=_is_document(request), token_level=True)
+        work = call.work(inputs, options, is_document=side is Role.DOCUMENT, token_level=True)
         outcome = await call.compute(lease, work)
         parts = []
         for matrix in outcome.token_values:
@@ -63,7 +66,8 @@ async def embed_all(call: Call) -> Answer:
                 raise BackendError("the model's vectors are not finite numbers")
             parts.append(to_json(np.ascontiguousarray(matrix, dtype=np.float32)))
             await asyncio.sleep(0)  # a long text is megabytes of JSON: let others have a turn
-        return call.answer(b"[" + b",".join(parts) + b"]", lease, work, outcome)
+        warning = side_warning(side, lease.model.contract)
+        return call.answer(b"[" + b",".join(parts) + b"]", lease, work, outcome, warning=warning)
 
 
 async def embed_sparse(call: Call) -> Answer:
@@ -83,8 +87,9 @@ async def similarity(call: Call) -> Answer:
     inputs = checked_inputs(call, tuple(ModelInput(sentence) for sentence in sentences))
     call.begin(len(inputs), ModelKind.EMBEDDING)
     parameters = request.parameters
-    async with call.service.lease(request.model, ModelKind.EMBEDDING) as lease:
-        name = parameters.prompt_name if parameters else None
+    name = parameters.prompt_name if parameters else None
+    side = side_of(call.service.config, name=name, input_type=None)
+    async with call.service.lease(request.model, ModelKind.EMBEDDING, documents=side is Role.DOCUMENT) as lease:
         options = tokenize_options(
             call,
             truncate=parameters.truncate if parameters else None,
@@ -124,6 +129,5 @@ def _input_type(request: TokenVectorsRequest) -> InputType | None:
     return request.input_type or request.task
 
 
-def _is_document(request: TokenVectorsRequest) -> bool:
-    found = _input_type(request)
-    return request.prompt_name == Role.DOCUMENT.value or (found is not None and found.role is Role.DOCUMENT)
+def _side(call: Call, request: TokenVectorsRequest) -> Role | None:
+    return side_of(call.service.config, name=request.prompt_name, input_type=_input_type(request))

@@ -2,9 +2,10 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from types import TracebackType
 
 from dialekt.config import EngineName, ServingConfig
@@ -17,6 +18,7 @@ from dialekt.errors import (
     UnavailableError,
 )
 from dialekt.models.base import describe_model, fetch_model
+from dialekt.models.document_encoder import weights_bytes
 from dialekt.models.engines.lanes import cpu_count
 from dialekt.models.engines.loading import load_servable
 from dialekt.models.engines.records import ModelKind
@@ -81,15 +83,14 @@ class Lease:
 class LeaseContext:
     """`async with service.lease(...) as lease`; costs nothing where the model is loaded."""
 
-    def __init__(self, service: "Service", reference: str | None, kinds: tuple[ModelKind, ...]):
+    def __init__(self, service: "Service", take: Callable[[], Awaitable[Slot]]):
         self._service = service
-        self._reference = reference
-        self._kinds = kinds
+        self._take = take
         self._slot: Slot | None = None
 
     async def __aenter__(self) -> Lease:
         """Wait for the model and hold it."""
-        self._slot = await self._service.take(self._reference, self._kinds)
+        self._slot = await self._take()
         return Lease(self._slot, self._service.patience)
 
     async def __aexit__(
@@ -182,12 +183,13 @@ class Service:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._shelf.close()
 
-    def lease(self, reference: str | None, *kinds: ModelKind) -> LeaseContext:
+    def lease(self, reference: str | None, *kinds: ModelKind, documents: bool = False) -> LeaseContext:
         """Hold the model that a reference means; none means the first served model of one of the kinds.
 
-        Raises `UnknownModelError`, and `BackendError` for a model of another kind. Waits while a model loads.
+        With `documents` it is the one that encodes them, where that is another one. Raises `UnknownModelError`, and
+        `BackendError` for a model of another kind. Waits while a model loads.
         """
-        return LeaseContext(self, reference, kinds)
+        return LeaseContext(self, partial(self.take, reference, kinds, documents=documents))
 
     def admit(self, inputs: int) -> AbstractContextManager[None]:
         """Hold a permit per input; raises `OverloadedError` for all of them."""
@@ -224,8 +226,8 @@ class Service:
         """Return everything that can be asked for. Reads the registry from disk."""
         return self._sources.rows([slot.target for slot in self._shelf.slots])
 
-    async def take(self, reference: str | None, kinds: Sequence[ModelKind]) -> Slot:
-        """Return the slot that a reference means, held; `give_back` ends the hold."""
+    async def take(self, reference: str | None, kinds: Sequence[ModelKind], *, documents: bool = False) -> Slot:
+        """Return the slot that a reference means, or that of its documents, held; `give_back` ends the hold."""
         name = self._of_kind(kinds) if reference is None else reference
         target = self._meanings.get(name)
         slot = self._shelf.find(target) if target else None
@@ -237,7 +239,7 @@ class Service:
                 f"model {slot.target.reference!r} is not {_KIND_NAMES[kinds[0]]}", failure="model_type", param="model"
             )
         self._shelf.hold(slot)
-        return slot
+        return await self._exchange(slot) if documents else slot
 
     async def take_documents(self, slot: Slot) -> Slot:
         """Return the slot that encodes the documents for a model, held: the model's own, unless it has another."""
@@ -254,6 +256,17 @@ class Service:
         """Return what the project knows a model by: for a Hub name its commit, else the hash of its files. Blocks."""
         place = self._sources.place(slot.target)
         return describe_model(place.location, trust_remote_code=place.model.trust_remote_code)
+
+    async def _exchange(self, slot: Slot) -> Slot:
+        """Give a held slot for the one that encodes its model's documents. Raises `DeadlineError`."""
+        seconds = self.config.deadline_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.take_documents(slot)
+        except TimeoutError:
+            raise DeadlineError(f"the model was not loaded within {seconds:g} s", hint="ask again later") from None
+        finally:
+            self.give_back(slot)
 
     def give_back(self, slot: Slot) -> None:
         """End a hold."""
@@ -367,7 +380,6 @@ def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: J
     def prepare(target: Target) -> Prepared:
         place = known.place(target)
         folder = fetch_model(place.location, trust_remote_code=place.model.trust_remote_code)
-        weights_bytes = sum(path.stat().st_size for path in folder.rglob("*.safetensors"))
 
         def report(step: Progress) -> None:
             if step.note:
@@ -380,6 +392,6 @@ def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: J
                 material=known.material(target), prefer=prefer, progress=report,
             )  # fmt: skip
 
-        return Prepared(int(_ROOM_PER_WEIGHT * weights_bytes), load)
+        return Prepared(int(_ROOM_PER_WEIGHT * weights_bytes(folder)), load)
 
     return Service(config, known, prepare, limit_bytes=int(limit), journal=journal)
