@@ -219,7 +219,7 @@ def _moment(text: str) -> str:
 class UbiObject(BaseModel):
     """What an event is about."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(strict=True, extra="allow")
 
     object_id: str | int | None = None
     object_id_field: str | None = None
@@ -228,7 +228,7 @@ class UbiObject(BaseModel):
 class UbiOrdinal(BaseModel):
     """A rank as some collectors write it."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(strict=True, extra="allow")
 
     index: int | None = None
 
@@ -236,7 +236,7 @@ class UbiOrdinal(BaseModel):
 class UbiPosition(BaseModel):
     """Where on the page it was; `ordinal` is the rank."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(strict=True, extra="allow")
 
     ordinal: int | UbiOrdinal | None = None
 
@@ -244,7 +244,7 @@ class UbiPosition(BaseModel):
 class UbiAttributes(BaseModel):
     """What an event says beside who and when; any other fields are kept, such as `dwell_seconds`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(strict=True, extra="allow")
 
     object: UbiObject | None = None
     position: UbiPosition | None = None
