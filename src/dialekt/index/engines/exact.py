@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.index.engines.checks import check_dimension
+from dialekt.index.engines.incoming import each_once
 from dialekt.index.engines.resident import Held, ResidentRows, View
 from dialekt.index.filters import Filter
 from dialekt.index.records import EngineSize, EngineSpec, Found, Rows, SearchSettings
@@ -86,7 +87,7 @@ class ExactEngine:
 
     def upsert(self, rows: Rows) -> None:
         """Store rows; one whose id is there is replaced."""
-        check_dimension(rows.vectors, self._spec)
+        rows = each_once(rows, self._spec)
         vectors = np.ascontiguousarray(rows.vectors, dtype="<f4")
         columns = zip(rows.ids, rows.document_ids, rows.hashes, rows.tags, rows.spaces, vectors, strict=True)
         stored = [

@@ -1,4 +1,4 @@
-"""What an engine on a server is given: vectors of the right dimension, every id once."""
+"""What an engine is given: vectors of the right dimension, every id once."""
 
 from dialekt.index.engines.checks import check_dimension
 from dialekt.index.records import EngineSpec, Rows

@@ -17,6 +17,7 @@ from dialekt.config import Quantization
 from dialekt.errors import ConfigError, MissingExtraError, StorageError
 from dialekt.index.engines.checks import check_dimension
 from dialekt.index.engines.codes import shorten
+from dialekt.index.engines.incoming import each_once
 from dialekt.index.engines.lance_tables import (
     COLUMNS,
     CommitConflictError,
@@ -39,6 +40,7 @@ TABLE = "rows"
 MIN_INDEXED = 5_000  # below it comparing with every vector takes no longer
 PARTITION_ROWS = 2_048
 MIN_PROBES = 32  # with fewer, real text lost more than one in a hundred of the ten best
+MORE_CANDIDATES = 30  # than results, since eight-bit codes misplace only neighbours
 KEEP_OLD = timedelta(minutes=10)  # for searches and scans that began before
 LOCK_SECONDS = 600.0
 ATTEMPTS = 8
@@ -99,7 +101,7 @@ class LanceEngine:
 
     def upsert(self, rows: Rows) -> None:
         """Store rows; one whose id is there is replaced."""
-        check_dimension(rows.vectors, self._spec)
+        rows = each_once(rows, self._spec)
         if rows.ids:
             with self._one_writer():
                 self._merge(rows)
@@ -296,10 +298,10 @@ class LanceEngine:
 
 
 def _candidates(limit: int, settings: SearchSettings, short: FirstStage | None) -> int:
-    """Return how many rows are ordered by their full vectors: eight-bit codes misplace only neighbours."""
+    """Return how many rows are ordered by their full vectors."""
     if settings.exact:
         return limit
-    return max(limit, round(limit * settings.oversampling)) if short else limit + max(30, limit // 2)
+    return max(limit, round(limit * settings.oversampling)) if short else limit + max(MORE_CANDIDATES, limit // 2)
 
 
 def _index_config(first_stage: FirstStage | None, partitions: int) -> Any:
