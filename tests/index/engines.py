@@ -52,9 +52,12 @@ class EngineCase:
 FILE_ENGINES = {
     "exact": EngineCase(IndexEngine.EXACT),
     "lancedb": EngineCase(IndexEngine.LANCEDB),
-    "qdrant": EngineCase(IndexEngine.QDRANT, several=False),
+    "qdrant": EngineCase(
+        IndexEngine.QDRANT, several=False, first_stages=(FirstStage(128, Quantization.INT8),)
+    ),  # local mode filters in Python, slowly
 }
 SERVER_ENGINES = {
+    "qdrant-rest": EngineCase(IndexEngine.QDRANT, first_stages=(FirstStage(384, Quantization.BINARY),)),
     "pgvector": EngineCase(
         IndexEngine.PGVECTOR,
         first_stages=(FirstStage(128, Quantization.NONE), FirstStage(384, Quantization.BINARY)),

@@ -10,14 +10,16 @@ import psycopg
 import pytest
 from tests.index.engines import DEFAULT, DIMENSION, clustered, contents, contents_of, rows_of
 from tests.index.postgres_server import PostgresServer
+from tests.index.qdrant_rest import QdrantRest
 
 from dialekt.config import IndexEngine, Quantization
 from dialekt.errors import ConfigError, DialektError, EndpointError, InputError, StorageError
 from dialekt.index.engines import postgres_connection
 from dialekt.index.engines.base import VectorEngine, open_engine
 from dialekt.index.engines.postgres import PostgresEngine
-from dialekt.index.engines.qdrant import LOCAL_ROWS
-from dialekt.index.records import EngineSpec, FirstStage
+from dialekt.index.engines.qdrant import LOCAL_ROWS, point_id
+from dialekt.index.filters import Condition, Filter
+from dialekt.index.records import EngineSpec, FirstStage, SearchSettings
 
 POSTGRES = EngineSpec(IndexEngine.PGVECTOR, DIMENSION)
 QDRANT = EngineSpec(IndexEngine.QDRANT, DIMENSION)
@@ -37,9 +39,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def table(postgres_url: str, name: str) -> Iterator[VectorEngine]:
+def table(pgvector_url: str, name: str) -> Iterator[VectorEngine]:
     """An empty version in PostgreSQL."""
-    engine = open_engine(POSTGRES, name=name, folder=HERE, url=postgres_url)
+    engine = open_engine(POSTGRES, name=name, folder=HERE, url=pgvector_url)
     yield engine
     engine.drop()
 
@@ -77,25 +79,25 @@ def test_postgres_needs_an_address(name: str) -> None:
         open_engine(POSTGRES, name=name, folder=HERE, url=None)
 
 
-def test_pgvector_has_no_int8(postgres_url: str, name: str) -> None:
+def test_pgvector_has_no_int8(pgvector_url: str, name: str) -> None:
     """A first stage that pgvector has not got is refused with those that work."""
     spec = EngineSpec(IndexEngine.PGVECTOR, DIMENSION, FirstStage(4, Quantization.INT8))
     with pytest.raises(ConfigError, match="no first stage of int8") as caught:
-        open_engine(spec, name=name, folder=HERE, url=postgres_url)
+        open_engine(spec, name=name, folder=HERE, url=pgvector_url)
     assert "binary" in caught.value.hint
 
 
-def test_a_table_of_another_dimension_is_refused(table: VectorEngine, postgres_url: str, name: str) -> None:
+def test_a_table_of_another_dimension_is_refused(table: VectorEngine, pgvector_url: str, name: str) -> None:
     """A name that another index uses does not mix two kinds of vectors."""
     table.load(rows_of(clustered(3, DIMENSION, seed=1)))
     with pytest.raises(ConfigError, match=f"vectors of {DIMENSION} dimensions, not 5"):
-        open_engine(EngineSpec(IndexEngine.PGVECTOR, 5), name=name, folder=HERE, url=postgres_url)
+        open_engine(EngineSpec(IndexEngine.PGVECTOR, 5), name=name, folder=HERE, url=pgvector_url)
     assert table.count() == 3
 
 
-def test_vectors_too_wide_for_an_index_are_searched_exactly(postgres_url: str, name: str) -> None:
+def test_vectors_too_wide_for_an_index_are_searched_exactly(pgvector_url: str, name: str) -> None:
     """Above 4,000 dimensions pgvector has no index: there is one effort, and it is exact."""
-    engine = open_engine(EngineSpec(IndexEngine.PGVECTOR, 4_100), name=name, folder=HERE, url=postgres_url)
+    engine = open_engine(EngineSpec(IndexEngine.PGVECTOR, 4_100), name=name, folder=HERE, url=pgvector_url)
     rows = rows_of(clustered(30, 4_100, seed=2))
     engine.load(rows)
     engine.finish()
@@ -104,17 +106,17 @@ def test_vectors_too_wide_for_an_index_are_searched_exactly(postgres_url: str, n
     engine.drop()
 
 
-def test_the_index_is_what_searches_use(postgres_url: str, name: str) -> None:
+def test_the_index_is_what_searches_use(pgvector_url: str, name: str) -> None:
     """The planner takes the vectors' index for the order that searches ask for, with and without a first stage."""
     for first_stage in (None, FirstStage(32, Quantization.NONE), FirstStage(64, Quantization.BINARY)):
         spec = EngineSpec(IndexEngine.PGVECTOR, 64, first_stage)
-        engine = PostgresEngine.open(spec, name=name, folder=HERE, url=postgres_url)
+        engine = PostgresEngine.open(spec, name=name, folder=HERE, url=pgvector_url)
         rows = rows_of(clustered(3_000, 64, seed=3))
         engine.load(rows)
         engine.finish()
-        with psycopg.connect(postgres_url, autocommit=True) as connection:
+        with psycopg.connect(pgvector_url, autocommit=True) as connection:
             before = _index_scans(connection, name)
-            engine.search(rows.vectors[:3], 10, settings=DEFAULT)
+            engine.search(rows.vectors[:3], 10, settings=SearchSettings(effort=engine.efforts[0]))
             engine.close()  # a session that ends hands in what it counted
             assert _index_scans(connection, name, more_than=before) >= before + 3
             connection.execute(f"DROP TABLE {name}")
@@ -131,15 +133,15 @@ def _index_scans(connection: "psycopg.Connection[tuple[int, ...]]", name: str, *
     raise AssertionError("the index was not used")
 
 
-def test_connections_that_end_are_replaced(table: VectorEngine, postgres_url: str) -> None:
+def test_connections_that_end_are_replaced(table: VectorEngine, pgvector_url: str) -> None:
     """When the server has ended every connection, the next read and the next write find new ones."""
     rows = rows_of(clustered(20, DIMENSION, seed=4))
     table.load(rows)
-    _end_connections(postgres_url)
+    _end_connections(pgvector_url)
     assert table.count() == 20
-    _end_connections(postgres_url)
+    _end_connections(pgvector_url)
     table.upsert(rows_of(clustered(1, DIMENSION, seed=5), prefix="new"))
-    _end_connections(postgres_url)
+    _end_connections(pgvector_url)
     assert table.search(rows.vectors[:1], 21, settings=DEFAULT)[0].ids[0] == "d0"
     assert table.count() == 21
 
@@ -149,14 +151,14 @@ def _end_connections(url: str) -> None:
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
 
-def test_a_scan_goes_on_when_its_connection_is_lost(table: VectorEngine, postgres_url: str) -> None:
+def test_a_scan_goes_on_when_its_connection_is_lost(table: VectorEngine, pgvector_url: str) -> None:
     """A scan that loses its connection between two chunks still gives every row once."""
     rows = rows_of(clustered(50, DIMENSION, seed=6))
     table.load(rows)
     seen: list[str] = []
     for part in table.scan(chunk_rows=20):
         seen += part.ids
-        _end_connections(postgres_url)
+        _end_connections(pgvector_url)
     assert sorted(seen) == sorted(rows.ids)
 
 
@@ -202,11 +204,11 @@ def test_a_server_that_stays_away_is_an_error_and_its_return_is_noticed(
     engine.close()
 
 
-def test_a_full_disk_is_told_and_nothing_is_changed(table: VectorEngine, postgres_url: str, name: str) -> None:
+def test_a_full_disk_is_told_and_nothing_is_changed(table: VectorEngine, pgvector_url: str, name: str) -> None:
     """PostgreSQL's own code for a full disk, raised in mid-write, leaves the rows as they were."""
     rows = rows_of(clustered(20, DIMENSION, seed=9))
     table.load(rows.take(range(10)))
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(pgvector_url, autocommit=True) as connection:
         connection.execute(
             f"CREATE FUNCTION {name}_full() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN IF NEW.id = 'd15' THEN RAISE 'could not extend file' USING ERRCODE = '53100'; END IF; "
@@ -221,9 +223,9 @@ def test_a_full_disk_is_told_and_nothing_is_changed(table: VectorEngine, postgre
     assert contents(table) == contents_of(rows.take(range(10)))
 
 
-def test_a_user_without_rights_is_told_what_to_ask_for(postgres_url: str, name: str) -> None:
+def test_a_user_without_rights_is_told_what_to_ask_for(pgvector_url: str, name: str) -> None:
     """Where pgvector is not in the database and the user may not put it there, the error says who can."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(pgvector_url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}")
         connection.execute(f"CREATE ROLE {name} LOGIN PASSWORD 'geheim'")
         host = connection.info.host
@@ -247,17 +249,17 @@ def test_a_value_that_postgres_cannot_keep_is_an_input_error(table: VectorEngine
     assert table.count() == 0
 
 
-def test_a_table_that_somebody_removed_is_told(table: VectorEngine, postgres_url: str, name: str) -> None:
+def test_a_table_that_somebody_removed_is_told(table: VectorEngine, pgvector_url: str, name: str) -> None:
     """A version whose table is gone says so, and how to get it back."""
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
+    with psycopg.connect(pgvector_url, autocommit=True) as connection:
         connection.execute(f"DROP TABLE {name}")
     with pytest.raises(StorageError, match="table of this index version is gone"):
         table.count()
 
 
-def test_two_versions_are_apart(postgres_url: str, name: str) -> None:
+def test_two_versions_are_apart(pgvector_url: str, name: str) -> None:
     """Dropping one version leaves the rows of another."""
-    first, second = (open_engine(POSTGRES, name=f"{name}_i{n}", folder=HERE, url=postgres_url) for n in (1, 2))
+    first, second = (open_engine(POSTGRES, name=f"{name}_i{n}", folder=HERE, url=pgvector_url) for n in (1, 2))
     rows = rows_of(clustered(10, DIMENSION, seed=11))
     first.load(rows)
     second.load(rows.take([0, 1]))
@@ -294,3 +296,83 @@ def test_a_qdrant_folder_of_another_dimension_is_refused_and_let_go(name: str, t
     with pytest.raises(DialektError, match=f"vectors of {DIMENSION} dimensions, not 5"):
         open_engine(EngineSpec(IndexEngine.QDRANT, 5), name=name, folder=tmp_path, url=None)
     open_engine(QDRANT, name=name, folder=tmp_path, url=None).close()
+
+
+@pytest.fixture
+def rest() -> Iterator[QdrantRest]:
+    """Qdrant's routes of a test's own, with nothing asked so far."""
+    server = QdrantRest()
+    yield server
+    server.stop()
+
+
+@pytest.mark.parametrize("quantization", [Quantization.INT8, Quantization.BINARY])
+def test_a_qdrant_server_is_asked_for_two_stages(rest: QdrantRest, name: str, quantization: Quantization) -> None:
+    """Short vectors are quantised and kept in memory, full ones on disk without a graph; searches ask for both."""
+    spec = EngineSpec(IndexEngine.QDRANT, DIMENSION, FirstStage(4, quantization))
+    engine = open_engine(spec, name=name, folder=HERE, url=rest.url)
+    made = next(body for method, path, body in rest.asked if (method, path) == ("PUT", ""))
+    assert made["vectors"]["full"] | {"hnsw_config": {"m": 0}, "on_disk": True} == made["vectors"]["full"]
+    (code,) = made["vectors"]["short"]["quantization_config"].values()
+    assert code["always_ram"] is True
+    assert ("PUT", "/index", {"field_name": "tags", "field_schema": "keyword"}) in rest.asked
+    rows = rows_of(clustered(20, DIMENSION, seed=14))
+    engine.load(rows)
+    engine.finish()
+    where = Filter((Condition(frozenset({"lang=de"})), Condition(frozenset({"n=3"}), negated=True)))
+    engine.search(rows.vectors[:1], 3, settings=SearchSettings(effort=engine.efforts[-1], oversampling=2), where=where)
+    (asked,) = rest.asked[-1][2]["searches"]
+    first = asked["prefetch"]
+    assert (first["using"], first["limit"], len(first["query"])) == ("short", 6, 4)
+    assert (asked["using"], asked["limit"], len(asked["query"]["nearest"])) == ("full", 3, DIMENSION)
+    assert first["params"] == {"exact": False, "hnsw_ef": 1_024, "quantization": {"rescore": False}}
+    assert first["filter"] == asked["filter"]
+    engine.search(rows.vectors[:1], 3, settings=SearchSettings(exact=True))
+    (asked,) = rest.asked[-1][2]["searches"]
+    assert asked["params"]["exact"] is True
+    assert "prefetch" not in asked
+    engine.close()
+
+
+def test_writes_to_a_qdrant_server_wait_until_they_are_kept(rest: QdrantRest, name: str) -> None:
+    """Bodies stay below what a server takes, and a point's id is the same in every process."""
+    dimension = 4_096
+    engine = open_engine(EngineSpec(IndexEngine.QDRANT, dimension), name=name, folder=HERE, url=rest.url)
+    engine.load(rows_of(clustered(400, dimension, seed=15)))
+    points = [body["batch"]["ids"] for _, path, body in rest.asked if path == "/points"]
+    assert len(points) > 1
+    assert sum(map(len, points)) == engine.count() == 400
+    assert point_id("d1") == "312e2a94-561d-5d04-aa23-6c9827f9298c"
+    engine.close()
+
+
+def test_a_qdrant_servers_key_is_the_urls_password(name: str) -> None:
+    """With the key the server answers; without it the error says where to put it."""
+    server = QdrantRest(key="geheim")
+    with pytest.raises(EndpointError, match="does not accept the key: 401") as caught:
+        open_engine(QDRANT, name=name, folder=HERE, url=server.url)
+    assert "https://:key@host:6333" in caught.value.hint
+    with pytest.warns(UserWarning, match="insecure connection"):  # of the client: the key over http
+        engine = open_engine(QDRANT, name=name, folder=HERE, url=server.url.replace("//", "//:geheim@"))
+    assert engine.count() == 0
+    engine.close()
+    server.stop()
+
+
+def test_a_qdrant_server_that_goes_away_is_an_error(name: str) -> None:
+    """A server that ends in between is named; nothing else breaks."""
+    server = QdrantRest()
+    engine = open_engine(QDRANT, name=name, folder=HERE, url=server.url)
+    server.stop()
+    with pytest.raises(EndpointError, match=r"Qdrant server at 127\.0\.0\.1:\d+ cannot be reached"):
+        engine.upsert(rows_of(clustered(3, DIMENSION, seed=16)))
+    engine.close()
+
+
+def test_a_collection_that_somebody_removed_is_an_error(rest: QdrantRest, name: str) -> None:
+    """A version whose collection is gone says so, and how to get it back."""
+    engine, other = (open_engine(QDRANT, name=name, folder=HERE, url=rest.url) for _ in range(2))
+    other.drop()
+    with pytest.raises(StorageError, match="collection of this index version is gone"):
+        engine.count()
+    engine.drop()

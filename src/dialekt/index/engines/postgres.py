@@ -22,7 +22,8 @@ from dialekt.index.filters import Filter
 from dialekt.index.records import EngineSize, EngineSpec, Found, Rows, SearchSettings
 from dialekt.types import Progress, ReportProgress, no_progress
 
-EF_SEARCH = {-2: 40, -1: 64, 0: 120, 1: 200, 2: 320, 3: 500, 4: 750, 5: 1_000}  # 1,000 is pgvector's most
+# 1,000 is pgvector's most; on 40,000 real MiniLM vectors recall@10 is .973 at 40, .986 at 64, .992 at 120, .995 at 200
+EF_SEARCH = {-3: 40, -2: 64, -1: 120, 0: 200, 1: 320, 2: 500, 3: 750, 4: 1_000}
 EF_CONSTRUCTION = 100
 FEW_ROWS = 64  # so many are written one by one, more are copied into a table beside and taken over from it
 BUILD_BYTES = (64 << 20, 1 << 30)  # least and most memory that the server may take to make the index

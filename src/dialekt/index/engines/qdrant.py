@@ -1,7 +1,8 @@
 """Vectors in Qdrant: a collection per index version on a server, or its client's local mode in a folder.
 
-Tested in local mode of qdrant-client 1.20 only, which searches exactly and knows neither graphs nor quantisation: what
-a server is asked for is the same, what it makes of `hnsw_ef`, int8 and binary was not measured here.
+Tested with qdrant-client 1.20: in local mode, and over REST against its routes with local mode behind them. Local mode
+searches exactly and knows neither graphs nor quantisation: what a server makes of `hnsw_ef`, int8 and binary was not
+measured here.
 """
 
 import math
@@ -30,7 +31,7 @@ from dialekt.index.filters import Filter
 from dialekt.index.records import EngineSize, EngineSpec, Found, Rows, SearchSettings
 from dialekt.types import Progress, ReportProgress, no_progress
 
-HNSW_EF = {-1: 64, 0: 128, 1: 256, 2: 512, 3: 1_024}
+HNSW_EF = {-2: 64, -1: 128, 0: 256, 1: 512, 2: 1_024}
 LOCAL_ROWS = 20_000  # the client warns above it: it compares a query with every row, and filters in Python
 REQUEST_BYTES = 8_000_000  # a server takes 32 MB; a number of a vector is some 12 characters
 QUERIES_AT_ONCE = 100

@@ -16,6 +16,7 @@ from dialekt.errors import ConfigError, EndpointError, MissingExtraError, Storag
 
 try:
     from qdrant_client import QdrantClient, models
+    from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
     from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 except ImportError as error:
     raise MissingExtraError("qdrant", needed_for="an index in Qdrant") from error
@@ -23,7 +24,7 @@ except ImportError as error:
 __all__ = ["CONFLICT", "Connection", "QdrantClient", "UnexpectedResponse", "models"]
 
 TIMEOUT_SECONDS = 60
-CONFLICT = 409
+NOT_FOUND, CONFLICT = 404, 409
 
 Result = TypeVar("Result")
 
@@ -101,6 +102,10 @@ class Connection:
             ) from error
         except UnexpectedResponse as error:
             raise self._refused(error) from error
+        except ResourceExhaustedResponse as error:
+            raise EndpointError(
+                f"the Qdrant server at {self.place} is asked too often", hint="try again a little later"
+            ) from error
         except (OSError, sqlite3.DatabaseError) as error:
             raise StorageError(
                 f"Qdrant's local mode failed: {error}",
@@ -112,6 +117,11 @@ class Connection:
         said = f"{error.status_code} {error.reason_phrase}"
         if b"no space left" in error.content.lower():
             return StorageError(f"the disk of the Qdrant server at {self.place} is full", hint="free some space there")
+        if error.status_code == NOT_FOUND:
+            return StorageError(
+                f"the collection of this index version is gone from the Qdrant server at {self.place}",
+                hint="dialekt index build makes it again",
+            )
         if error.status_code in {401, 403}:
             hint = "give its key in the address: DIALEKT_INDEX__URL=https://:key@host:6333"
             return EndpointError(f"the Qdrant server at {self.place} does not accept the key: {said}", hint=hint)
