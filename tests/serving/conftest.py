@@ -1,6 +1,8 @@
-"""A live server with the tiny models, for tests over real HTTP."""
+"""A live server with the tiny models, for tests over real HTTP, and a registry with two versions."""
 
 import io
+import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +15,7 @@ import httpx
 import pytest
 
 from dialekt.config import EngineName, LogStyle, ModelConfig, ServingConfig
+from dialekt.registry.aliases import promote
 from dialekt.serving.access import Keys
 from dialekt.serving.app import create_app
 from dialekt.serving.index_service import IndexService
@@ -142,3 +145,31 @@ def serve(tiny_model: Path, tmp_path: Path) -> Serve:
         return serving([folder_source("tiny", tiny_model)], tmp_path / "engines", keys=keys, **settings)
 
     return start
+
+
+@pytest.fixture
+def two_versions(project_copy: Path) -> Path:
+    """A registry with v1 and v2, whose vectors differ, v1 promoted."""
+    registry = project_copy / "registry"
+    shutil.copytree(registry / "models" / "v1", registry / "models" / "v2")
+    _make_other(registry / "models" / "v2")
+    promote(registry, "v1", minimum_gain=0.0, now="2026-01-01T00:00:00+00:00")
+    return registry
+
+
+def _make_other(folder: Path) -> None:
+    """Change a version's weights and its record, so that it is a whole version of its own."""
+    from safetensors.numpy import load_file, save_file
+
+    from dialekt.store.manifest import hash_files
+
+    weights = next((folder / "model").rglob("*.safetensors"))
+    weights.chmod(0o644)
+    tensors = load_file(weights)
+    name = next(name for name in tensors if name.endswith("word_embeddings.weight"))
+    save_file({**tensors, name: tensors[name][::-1].copy()}, weights, metadata={"format": "pt"})
+    path = folder / "version.json"
+    path.chmod(0o644)
+    record = json.loads(path.read_text(encoding="utf-8"))
+    record |= {"name": folder.name, "files": hash_files(folder / "model"), "content_id": "0" * 64}
+    path.write_text(json.dumps(record), encoding="utf-8")

@@ -189,6 +189,37 @@ def test_what_others_write_is_found_soon(writable: Served, tmp_path: Path) -> No
     assert [entry["kind"] for entry in facts["history"]] == ["cut-over"]
 
 
+def test_a_write_that_cannot_be_applied_yet_is_kept(writable: Served, tmp_path: Path) -> None:
+    """While another process holds the vectors a write is accepted with 202; searches go on, and later see it."""
+    opened = OpenIndex.open(tmp_path / "index")
+    body = {"documents": [{"id": "late", "text": "green bird and red fish"}]}
+    with opened.holding("i1"):
+        answer = writable.post("/documents", body, x_timeout_ms="300")
+        assert (answer.status_code, answer.json()["applied"], answer.json()["sequence"]) == (202, False, 6)
+        assert "late" not in {hit["id"] for hit in _search(writable, "green bird")}
+    end = time.monotonic() + 10
+    while "late" not in {hit["id"] for hit in _search(writable, "green bird")}:
+        assert time.monotonic() < end, "the write was not applied"
+        time.sleep(0.1)
+    opened.close()
+
+
+def test_a_server_ends_while_others_hold_the_vectors(index_folder: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """What it could not apply stays in the log, for the next server."""
+    shutil.copytree(index_folder, tmp_path / "index")
+    opened = OpenIndex.open(tmp_path / "index")
+    with opened.holding("i1"):
+        with searching(tmp_path / "index", tiny_model) as first:
+            body = {"documents": [{"id": "late", "text": "green bird and red fish"}]}
+            assert first.post("/documents", body, x_timeout_ms="300").status_code == 202
+            start = time.monotonic()
+        assert time.monotonic() - start < 10
+    with searching(tmp_path / "index", tiny_model) as second:
+        assert second.post("/documents", {"documents": [{"id": "b", "text": "oil"}]}).json()["applied"]
+        assert _search(second, "green bird and red fish", k=1)[0]["id"] == "late"
+    opened.close()
+
+
 def test_searches_are_counted(searched: Served) -> None:
     """The metrics tell of searches, of their parts, and of the release."""
     _search(searched, "pump")

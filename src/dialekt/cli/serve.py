@@ -199,9 +199,9 @@ def _run(served: "Served", screen: Screen, *, environment: Mapping[str, str], tl
     try:
         service = make_service(config, served.sources, journal=journal)
         url = listener.url(tls=tls is not None)
-        panel = Panel(screen, service, url=url, keys=len(keys.digests), drawn=style is LogStyle.TEXT)
-        options = ServerOptions(drain_seconds=config.drain_seconds, tls=tls, on_ready=panel.show)
         index = _index(served, service)
+        panel = Panel(screen, service, url=url, keys=len(keys.digests), drawn=style is LogStyle.TEXT, index=index)
+        options = ServerOptions(drain_seconds=config.drain_seconds, tls=tls, on_ready=panel.show)
         server = Server(create_app(service, keys=keys, index=index), index or service, journal, options)
         journal.note(JournalEvent.START, url=url, dialekt=__version__, keys=len(keys.digests))
         panel.announce(config.hostname)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from dialekt.cli.screen import Screen
+from dialekt.errors import RequestError
 from dialekt.models.engines.records import EngineChoice, EngineTrial, ModelKind
 from dialekt.models.engines.servable import Servable
 
 if TYPE_CHECKING:
+    from dialekt.serving.index_service import IndexService
     from dialekt.serving.service import Service
 
 EXAMPLES = {
@@ -25,9 +27,12 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 class Panel:
     """Lines for a person before and after loading, and the facts for a script; not `drawn` in a log of JSON lines."""
 
-    def __init__(self, screen: Screen, service: "Service", *, url: str, keys: int, drawn: bool) -> None:
+    def __init__(
+        self, screen: Screen, service: "Service", *, url: str, keys: int, drawn: bool, index: "IndexService | None"
+    ) -> None:
         self._screen = screen
         self._service = service
+        self._index = index
         self._url = url
         self._keys = keys
         self._drawn = drawn
@@ -48,6 +53,9 @@ class Panel:
         for line in describe_choice(model.choice, precision=model.engine.precision):
             self._say(f"  {escape(line)}")
         self._say(f"  try      {escape(self._example(model.kind))}")
+        release = self._release()
+        if release:
+            self._say(f"  index    {escape(release)}: POST /search, POST /documents")
         self._say(f"  pages    {self._url}/docs  {self._url}/metrics")
         seconds = round(time.monotonic() - self._started, 2)
         name, _, version = reference.partition("@")
@@ -59,8 +67,17 @@ class Panel:
             "measured": model.choice.measured,
             "seconds": seconds,
         }
-        facts: dict[str, Any] = {"url": self._url, "process_id": os.getpid(), "models": [row]}
+        facts: dict[str, Any] = {"url": self._url, "process_id": os.getpid(), "models": [row], "release": release}
         self._screen.finish(facts)
+
+    def _release(self) -> str:
+        """Return the release that searches are answered from, empty where there is none."""
+        if self._index is None:
+            return ""
+        try:
+            return self._index.current().name
+        except RequestError:
+            return ""
 
     def _example(self, kind: ModelKind) -> str:
         route, body = EXAMPLES[kind]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
@@ -174,6 +175,7 @@ class IndexService:
         served = self._current
         if served is None:
             return
+        await self._let_go()
         tail, position = await self.in_thread(lambda: self._positions(served.version.name))
         self.service.metrics.index.pending_changed(tail - position)
         if tail > position:
@@ -211,10 +213,21 @@ class IndexService:
         return time.monotonic() < self._refused.get(name, 0.0)
 
     async def _let_go(self) -> None:
-        """Stop keeping releases in memory that are neither live, nor about to be, nor what was live before."""
+        """Let go of releases that are neither live, nor about to be, nor what one could go back to."""
         live = self._current.name if self._current else ""
-        for name in self._loaded.keys() - {live, self._previous, self._announced}:
-            await self._loaded.pop(name).let_go(self.service)
+        wanted = await self.in_thread(self._wanted)
+        for name in self._loaded.keys() - wanted - {live}:
+            served = self._loaded.pop(name, None)
+            if served is None:
+                continue
+            await served.let_go(self.service)
+            if served.version.name not in {other.version.name for other in self._loaded.values()}:
+                await self.in_thread(partial(self.opened.release_engine, served.version.name))
+
+    def _wanted(self) -> set[str]:
+        catalogue = self.opened.catalogue
+        there = {release.name for release in catalogue.releases()}
+        return there & {catalogue.live(), catalogue.announced(), self._announced, self._previous}
 
     async def _again_and_again(self, look: Look, seconds: float) -> None:
         """Do something for ever; what goes wrong is said once, and tried again."""
