@@ -1,0 +1,1 @@
+"""Moving an index to another model a part at a time: mapped vectors first, new ones where they matter most."""
