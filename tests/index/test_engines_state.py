@@ -119,27 +119,30 @@ def test_searches_go_on_while_threads_write(case: EngineCase, tmp_path: Path) ->
     engine.drop()
 
 
+def _start_loading(case: EngineCase, home: Path, way: str) -> "subprocess.Popen[str]":
+    """Start a process that stores the same numbered batches over and over until it is killed."""
+    words = [case.engine.value, version_name(home), str(home / "version"), str(DIMENSION), way]
+    words += [case.url] if case.url else []
+    script = Path(__file__).with_name("load_until_killed.py")
+    return subprocess.Popen([sys.executable, str(script), *words], stdout=subprocess.PIPE, text=True)
+
+
+def _acknowledged(process: "subprocess.Popen[str]", *, until: int) -> int:
+    """Kill the process after so many batches and return the number of the last that it said was stored."""
+    assert process.stdout is not None
+    last = -1
+    with process:
+        for line in process.stdout:
+            last = int(line)
+            if last == until:
+                process.kill()
+    return last
+
+
 @pytest.mark.parametrize("way", ["load", "upsert"])
 def test_a_kill_loses_nothing_that_was_acknowledged(case: EngineCase, way: str, tmp_path: Path) -> None:
     """A loading process that is killed with -9 leaves every batch whose call had returned, whole and readable."""
-    folder = tmp_path / "version"
-    words = [
-        case.engine.value,
-        version_name(tmp_path),
-        str(folder),
-        str(DIMENSION),
-        way,
-        *([case.url] if case.url else []),
-    ]
-    script = Path(__file__).with_name("load_until_killed.py")
-    with subprocess.Popen([sys.executable, str(script), *words], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        acknowledged = -1
-        for line in process.stdout:
-            acknowledged = int(line)
-            if acknowledged == 6:
-                process.kill()
-        process.wait()
+    acknowledged = _acknowledged(_start_loading(case, tmp_path, way), until=6)
     assert acknowledged >= 6
     engine = case.open(tmp_path)
     held = contents(engine)
@@ -150,4 +153,20 @@ def test_a_kill_loses_nothing_that_was_acknowledged(case: EngineCase, way: str, 
     engine.load(rows_of(VECTORS[:3], prefix="after"))
     engine.finish()
     assert engine.search(VECTORS[:1], 1, settings=DEFAULT)[0].ids == ("after0",)
+    engine.drop()
+
+
+def test_two_processes_that_write_the_same_rows_leave_each_once(case: EngineCase, tmp_path: Path) -> None:
+    """Two processes insert and replace the same ids at the same time; every id is there once, whole."""
+    if not case.several:
+        pytest.skip("this engine is one process's alone")
+    case.open(tmp_path).close()
+    processes = [_start_loading(case, tmp_path, way) for way in ("upsert", "load")]
+    with ThreadPoolExecutor(2) as pool:
+        stored = list(pool.map(lambda process: _acknowledged(process, until=8), processes))
+    engine = case.open(tmp_path)
+    held = contents(engine)
+    for batch in range(max(stored) + 1):
+        expected = contents_of(rows_of(clustered(BATCH, DIMENSION, seed=batch), first=batch * BATCH))
+        assert {one: held[one] for one in expected} == expected
     engine.drop()

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from dialekt.errors import StorageError
 from dialekt.index.engines.checks import check_dimension
 from dialekt.index.engines.incoming import each_once
 from dialekt.index.engines.resident import Held, ResidentRows, View
@@ -75,7 +76,16 @@ class ExactEngine:
     @classmethod
     def open(cls, spec: EngineSpec, folder: Path) -> "ExactEngine":
         """Open the version in a folder of its own, making an empty one where there is none. Raises `StorageError`."""
-        return cls(spec, folder)
+        engine = cls(spec, folder)
+        with engine._database.reading() as connection:
+            row = connection.execute("SELECT length(vector) FROM rows LIMIT 1").fetchone()
+        if row and row[0] != 4 * spec.dimension:
+            raise StorageError(
+                f"the vectors have {row[0] // 4} dimensions, not {spec.dimension}",
+                path=folder / FILE_NAME,
+                hint="drop this index version and build it again",
+            )
+        return engine
 
     def load(self, rows: Rows) -> None:
         """Store rows; one whose id is there is replaced."""

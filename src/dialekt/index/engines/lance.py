@@ -1,6 +1,7 @@
 """LanceDB: an index version as files that several processes search and write, approximately for large corpora."""
 
 import importlib
+import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import Quantization
-from dialekt.errors import ConfigError, MissingExtraError, StorageError
+from dialekt.errors import ConfigError, MissingExtraError
 from dialekt.index.engines.checks import check_dimension
 from dialekt.index.engines.codes import shorten
 from dialekt.index.engines.incoming import each_once
@@ -39,6 +40,7 @@ from dialekt.types import Progress, ReportProgress, no_progress
 TABLE = "rows"
 MIN_INDEXED = 5_000  # below it comparing with every vector takes no longer
 PARTITION_ROWS = 2_048
+MIN_PARTITIONS = 4
 MIN_PROBES = 32  # with fewer, real text lost more than one in a hundred of the ten best
 MORE_CANDIDATES = 30  # than results, since eight-bit codes misplace only neighbours
 KEEP_OLD = timedelta(minutes=10)  # for searches and scans that began before
@@ -192,21 +194,16 @@ class LanceEngine:
         return "short" if self._spec.first_stage else "vector"
 
     def _open(self) -> Any:
+        os.environ.setdefault(
+            "LANCEDB_LOG", "error"
+        )  # read when it is loaded; its warnings are of k-means' empty clusters
         try:
             lancedb = importlib.import_module("lancedb")
         except ModuleNotFoundError:
             raise MissingExtraError("index", needed_for="the LanceDB engine") from None
-        wanted = schema(self._spec)
         with disk_errors(self._folder), self._one_writer(), lance_errors(self._folder):
             connection = lancedb.connect(self._folder, read_consistency_interval=timedelta(0))
-            table = connection.create_table(TABLE, schema=wanted, exist_ok=True)
-        if table.schema.names != wanted.names or table.schema.field("vector").type != wanted.field("vector").type:
-            raise StorageError(
-                f"the files are of an index of another kind: {', '.join(table.schema.names)}",
-                path=self._folder,
-                hint="drop this index version and build it again",
-            )
-        return table
+            return connection.create_table(TABLE, schema=schema(self._spec), exist_ok=True)
 
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
@@ -247,7 +244,7 @@ class LanceEngine:
         rows = self.count()
         if rows < MIN_INDEXED:
             return
-        partitions = max(2, rows // PARTITION_ROWS)
+        partitions = max(MIN_PARTITIONS, rows // PARTITION_ROWS)
         index = self._vector_index()
         if index and _partitions_of(index) <= 2 * partitions and partitions <= 2 * _partitions_of(index):
             return
