@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dialekt.cli.index_advise import advise_index
 from dialekt.cli.index_search import search_index
 from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
 from dialekt.cli.screen import Screen, open_screen
@@ -181,6 +182,7 @@ def drop_release(
 
 
 app.command("search")(search_index)
+app.command("advise")(advise_index)
 
 
 def release_answer(works: "IndexWorks", release: Any) -> dict[str, Any]:

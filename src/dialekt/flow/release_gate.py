@@ -53,16 +53,16 @@ class Side:
     embed: Embed
 
 
-def gate_queries(project: Project, documents: Documents) -> GateQueries:
+def gate_queries(project: Project, documents: Documents, *, most: int | None = None) -> GateQueries:
     """Return what the checks ask: held-out judged queries, else logged searches, else words of documents."""
-    config = project.config
-    judged = _judged(project, config.index.gate_queries)
+    config, most = project.config, most or project.config.index.gate_queries
+    judged = _judged(project, most)
     if judged is not None:
         return judged
-    searches = _logged(config.search.log_path, config.index.gate_queries)
+    searches = _logged(config.search.log_path, most)
     if searches:
         return GateQueries(tuple(f"s{n}" for n in range(len(searches))), searches, QueriesFrom.SEARCHES)
-    units = documents.read(documents.sample(config.index.gate_queries, seed=config.project.seed))
+    units = documents.read(documents.sample(most, seed=config.project.seed))
     texts = tuple(" ".join(unit.content.split()[:WORDS_OF_MADE_QUERY]) for unit in units.values())
     return GateQueries(tuple(units), texts, QueriesFrom.DOCUMENTS)
 
@@ -77,7 +77,7 @@ def check_release(live: Side | None, new: Side, queries: GateQueries, config: In
     before, after = ranked(live, queries.texts), ranked(new, queries.texts)
     if queries.judgments is None:
         return _overlap_check(before, after, queries, config)
-    scores = [_scores(ranking, queries) for ranking in (before, after)]
+    scores = [score_rankings(ranking, queries) for ranking in (before, after)]
     return _paired_check(scores[0], scores[1], queries, config, seed=seed)
 
 
@@ -126,14 +126,19 @@ def _overlap(old: Sequence[Hit], new: Sequence[Hit]) -> float:
     return len({hit.document_id for hit in old} & {hit.document_id for hit in new}) / len(old)
 
 
-def _scores(ranking: Sequence[Sequence[Hit]], queries: GateQueries) -> NDArray[np.float64]:
-    """Return NDCG@10 of each query."""
+def score_rankings(ranking: Sequence[Sequence[Hit]], queries: GateQueries) -> NDArray[np.float64]:
+    """Return NDCG@10 of each judged query's hits."""
+    return score_ids([[hit.document_id for hit in hits] for hits in ranking], queries)
+
+
+def score_ids(ranking: Sequence[Sequence[str]], queries: GateQueries) -> NDArray[np.float64]:
+    """Return NDCG@10 of each judged query's ranking of whole documents, of which each counts where it comes first."""
     assert queries.judgments is not None
     places: dict[str, int] = {}
     indices = np.full((len(ranking), CUTOFF), -1, dtype=np.int64)
-    for row, hits in enumerate(ranking):
-        for rank, hit in enumerate(hits[:CUTOFF]):
-            indices[row, rank] = places.setdefault(hit.document_id, len(places))
+    for row, documents in enumerate(ranking):
+        for rank, document in enumerate(list(dict.fromkeys(documents))[:CUTOFF]):
+            indices[row, rank] = places.setdefault(document, len(places))
     return ndcg(indices, tabulate(queries.judgments, query_ids=queries.ids, document_ids=tuple(places)))
 
 

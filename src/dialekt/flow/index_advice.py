@@ -1,0 +1,45 @@
+"""Which first stage suits the live release: measured on its own vectors and the project's own queries."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.flow.index_models import model_of
+from dialekt.flow.indexing import IndexWorks
+from dialekt.flow.release_gate import GateQueries, gate_queries, score_ids
+from dialekt.index.advising import MAX_QUERIES, Advice, Score, advise, held_vectors
+from dialekt.index.records import Release
+from dialekt.types import Role
+
+
+def advise_release(works: IndexWorks, release: Release) -> Advice:
+    """Measure every first stage on a release's vectors, and recommend one. Raises `InputError` for too few queries."""
+    opened, model = works.opened, model_of(works.project, release)
+    ids, vectors = held_vectors(opened.engine(release.index))
+    queries = gate_queries(works.project, opened.documents, most=MAX_QUERIES)
+    return advise(
+        vectors,
+        works.embed(model)(queries.texts, Role.QUERY),
+        ids=ids,
+        dimensions=model.contract.matryoshka_dimensions,
+        score=_score(works, ids, queries) if queries.judgments else None,
+        target=works.config.target,
+        seed=works.project.config.project.seed,
+        progress=works.progress,
+    )
+
+
+def _score(works: IndexWorks, ids: Sequence[str], queries: GateQueries) -> Score:
+    """Return NDCG@10 of rankings of units: a document is where its best unit is."""
+    documents = {unit: entry.document for unit, entry in works.opened.documents.snapshot().entries.items()}
+    known = {unit: documents.get(unit, unit) for unit in ids}
+
+    def score(rows: Sequence[int], rankings: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        chosen = replace(
+            queries, ids=tuple(queries.ids[row] for row in rows), texts=tuple(queries.texts[row] for row in rows)
+        )
+        return score_ids([[known[unit] for unit in ranking] for ranking in rankings], chosen)
+
+    return score
