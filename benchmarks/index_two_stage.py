@@ -5,10 +5,10 @@
 
 A BEIR folder is encoded with --model, once with --cache; its train and dev queries are advised on. A finished project's
 vectors are taken as they are; only its dev queries are advised on, since the model has seen the others. Then the
-recommended first stage is built in every engine of --engines, and at most 1,000 test queries are searched: with the oversampling
-that was advised, and with settings tuned to recall@10 as every build does by itself. Printed are the share of full
-search's NDCG@10 with its paired interval, the first stage's memory against float32, and the median latency of single
-queries beside exact search over full vectors in the same engine.
+recommended first stage is built in every engine of --engines, and at most 1,000 test queries are searched: with the
+oversampling that was advised, and with settings tuned to recall@10 as every build does by itself. Printed are the share
+of full search's NDCG@10 with its paired interval, the first stage's memory against float32, and the median latency of
+single queries beside exact search over full vectors in the same engine.
 """
 
 import argparse

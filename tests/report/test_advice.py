@@ -92,6 +92,13 @@ def test_the_verdict_says_what_to_search_and_what_it_keeps() -> None:
     assert "99.8% of full search's NDCG@10 on the 250 queries that had no say in the choice, in 1/12 of the" in text
 
 
+def test_a_small_corpus_is_told_that_one_stage_is_simpler() -> None:
+    """154 MB of full vectors are no burden; ten times as many are, and the sentence is gone."""
+    sentence = "one stage is simpler"
+    assert f"take 154 MB, though: as long as there is memory for them, {sentence}" in html_of(TWO_STAGES)
+    assert sentence not in html_of(replace(TWO_STAGES, documents=1_000_000))
+
+
 def test_the_settings_can_be_written_as_they_stand() -> None:
     """The three settings of the index section are given letter by letter; without a first stage there are none."""
     html = html_of(TWO_STAGES)

@@ -37,6 +37,7 @@ MARKDOWN_NAME = "advice.md"
 TONES = {Quantization.NONE: "base", Quantization.INT8: "loss", Quantization.BINARY: "tuned"}
 KINDS = {Quantization.NONE: "float32", Quantization.INT8: "int8", Quantization.BINARY: "binary"}
 NARROW_WIDTH = 380.0
+SMALL_BYTES = 256_000_000  # full vectors of 167,000 units of 384 dimensions: any machine has room for them
 LOWEST_SHOWN = 0.9  # share of full search from which on a point is drawn, so that one can tell those near the target
 
 
@@ -65,17 +66,22 @@ def advice_page(advice: Advice, *, project: str, created: str) -> Page:
 
 
 def _verdict(advice: Advice) -> Verdict:
-    reason = f"{advice.reason[:1].upper()}{advice.reason[1:]}."
+    reasons = [f"{advice.reason[:1].upper()}{advice.reason[1:]}."]
     point = advice.recommended
     if point is None:
-        return Verdict("Search full vectors at once", "", (reason,), "One stage", "neutral")
+        return Verdict("Search full vectors at once", "", tuple(reasons), "One stage", "neutral")
+    if (size := advice.documents * advice.dimension * 4) < SMALL_BYTES:
+        reasons.append(
+            f"The full vectors take {size / 1e6:,.0f} MB, though: as long as there is memory for them, one stage is "
+            "simpler."
+        )
     evidence = (
         f"{formats.percent(point.confirmed.value, digits=1)} of full search's {advice.metric} on the "
         f"{formats.count(advice.confirming)} queries that had no say in the choice, in {_share(point)} of the memory"
     )
     tone = "good" if advice.is_confirmed else "caution"
     label = "Two stages" if advice.is_confirmed else "Not confirmed"
-    return Verdict(f"Search {name_of(point)}, then rerank by full vectors", evidence, (reason,), label, tone)
+    return Verdict(f"Search {name_of(point)}, then rerank by full vectors", evidence, tuple(reasons), label, tone)
 
 
 def _tiles(advice: Advice) -> list[Tile]:
@@ -232,7 +238,7 @@ def _settings(advice: Advice) -> Section | None:
         "Leave index.oversampling out and every build measures for itself, with its engine, how much it takes. "
         "PostgreSQL has no int8 vectors."
     )
-    lead = "What to write into dialekt.toml before the next build."
+    lead = "What to write into dialekt.toml; dialekt index migrate then builds it beside the live release."
     return Section("settings", "Settings", lead, (KeyValues("Settings", pairs, code=True, note=note),))
 
 
