@@ -1,5 +1,6 @@
 """The vectors artefact."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,21 @@ def test_rows_belong_to_ids(encoder: Encoder, inputs: VectorsInputs, tmp_path: P
     assert np.allclose(stored.query_vectors[1], encoder.encode(["pump"], Role.QUERY)[0], atol=1e-6)
     assert (facts.documents, facts.queries, facts.dimension, facts.resumed_texts) == (11, 3, 32, 0)
     assert facts.tokens > 11
+
+
+def test_documents_of_another_artefact_are_taken_as_they_are(
+    encoder: Encoder, inputs: VectorsInputs, tmp_path: Path
+) -> None:
+    """With the documents given, queries alone are encoded; vectors of another corpus are refused."""
+    run(encoder, inputs, tmp_path / "base")
+    facts = run(encoder, replace(inputs, documents=tmp_path / "base"), tmp_path / "out")
+    assert (tmp_path / "out" / "documents.npy").read_bytes() == (tmp_path / "base" / "documents.npy").read_bytes()
+    stored = load_vectors(tmp_path / "out")
+    assert (facts.documents, facts.queries, len(stored.query_ids)) == (11, 3, 3)
+    assert facts.tokens < 3 * 8
+    write_records(tmp_path / "corpus" / "documents.parquet", [Document("other", "pump")], Document)
+    with pytest.raises(StorageError, match="another corpus"):
+        run(encoder, replace(inputs, documents=tmp_path / "base"), tmp_path / "again")
 
 
 def test_nothing_but_the_artefact_is_left(encoder: Encoder, inputs: VectorsInputs, tmp_path: Path) -> None:

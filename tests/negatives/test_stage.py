@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from dialekt.config import ModelConfig, NegativesConfig, load_config
 from dialekt.errors import ConfigError, StorageError
@@ -18,7 +19,7 @@ from dialekt.negatives.remining import Reminer
 from dialekt.negatives.stage import NegativesInputs, run
 from dialekt.negatives.tables import HeldOutDocument, KnownNegative
 from dialekt.store.tables import read_records, write_records
-from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, Retriever, Split
+from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, Retriever, Role, Split
 
 TEXTS = {
     "pump": "replace the seal of the water pump",
@@ -224,3 +225,21 @@ def test_mining_again_with_the_same_model_finds_the_same(
         (item.query_id, item.document_id, item.rank, item.retriever) for item in first
     ]
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_mining_again_leaves_frozen_documents_alone(inputs: NegativesInputs, tmp_path: Path, tiny_model: Path) -> None:
+    """Where documents keep their vectors, only queries are encoded again, and the same negatives are found."""
+    run(CONFIG, inputs, tmp_path)
+    encoder = Encoder.load(str(tiny_model), ModelConfig(base=str(tiny_model)))
+    roles: list[Role] = []
+
+    def encode_noted(texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        roles.append(role)
+        return encoder.encode(texts, role)
+
+    again = Reminer(CONFIG, inputs, tmp_path, frozen_documents=True)(encode_noted)
+    first = read_records(tmp_path / "negatives.parquet", HardNegative)
+    assert roles == [Role.QUERY]
+    assert [(item.query_id, item.document_id) for item in again] == [
+        (item.query_id, item.document_id) for item in first
+    ]

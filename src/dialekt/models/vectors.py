@@ -131,6 +131,7 @@ def _take_documents(source: Path, side: _Side, out: Path) -> None:
             "the document vectors were made from another corpus", path=source, hint="run the vectors stage again"
         )
     with disk_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
         for name in (f"{_MATRICES[side.role]}.npy", f"{side.name}_ids.json"):
             shutil.copyfile(source / name, out / name)
 
