@@ -32,6 +32,7 @@ from dialekt.index.building import fill
 from dialekt.index.checks import check_rows
 from dialekt.index.opened import OpenIndex
 from dialekt.index.records import EngineSpec, State
+from dialekt.index.schema import FILE_NAME
 from dialekt.types import Document, Role
 
 DIMENSION = 64
@@ -109,6 +110,8 @@ def work(folder: Path, spec: EngineSpec, url: str | None, seed: int) -> None:
     draw = random.Random(seed)
     opened = OpenIndex.open(folder / "index", url=url, create=True)
     notes = Notes(folder / "notes.ndjson")
+    sys.stdout.write("open\n")
+    sys.stdout.flush()
     _ensure_live(opened, spec)
     steps: tuple[Callable[[], None], ...] = (
         lambda: _write(opened, notes, draw),
@@ -183,8 +186,12 @@ def _drop_others(opened: OpenIndex) -> None:
 
 def faults(folder: Path, url: str | None) -> list[str]:
     """Compare the index with the notes; return what is wrong."""
+    if not (folder / "index" / FILE_NAME).exists():
+        return []  # killed before it began
     opened = OpenIndex.open(folder / "index", url=url)
     try:
+        if not opened.catalogue.live():
+            return [] if not opened.catalogue.history() else ["no release is live any more"]
         live = opened.catalogue.release("live")
         found = [] if live.state is State.READY else [f"the live release {live.name} is not whole"]
         truth = read_truth(folder / "notes.ndjson")
@@ -212,9 +219,11 @@ def kill_again_and_again(folder: Path, engine: IndexEngine, url: str | None, *, 
     started = time.monotonic()
     for kill in range(kills):
         words = [sys.executable, __file__, "--work", str(folder), "--engine", engine.value, "--seed", str(seed + kill)]
-        worker = subprocess.Popen([*words, *(["--url", url] if url else [])], stderr=subprocess.PIPE)
-        first = kill == 0
-        time.sleep(8.0 if first else 0.7 + draw.random() * 1.5)
+        words += ["--url", url] if url else []
+        worker = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert worker.stdout is not None
+        worker.stdout.readline()  # it has the index open
+        time.sleep(draw.random() * 1.5)
         worker.kill()
         said = worker.communicate()[1].decode()
         if worker.returncode != -9:
