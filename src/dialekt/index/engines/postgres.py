@@ -148,12 +148,12 @@ class PostgresEngine:
 
     def fetch(self, ids: Sequence[str], *, vectors: bool = True) -> Rows:
         """Return the rows of those ids that are there."""
-        statement = f"SELECT {_selected(vectors)} FROM {self._table} WHERE id = ANY(%s)"
+        statement = f"SELECT {_selected(vectors=vectors)} FROM {self._table} WHERE id = ANY(%s)"
         return self._rows(statement, (list(ids),))
 
     def scan(self, *, vectors: bool = False, chunk_rows: int = 4_096) -> Iterator[Rows]:
         """Yield all rows in the order of their ids; a lost connection costs one chunk's reading."""
-        statement = f"SELECT {_selected(vectors)} FROM {self._table} WHERE id > %s ORDER BY id LIMIT %s"
+        statement = f"SELECT {_selected(vectors=vectors)} FROM {self._table} WHERE id > %s ORDER BY id LIMIT %s"
         after = ""
         while rows := self._rows(statement, (after, chunk_rows)):
             yield rows
@@ -271,7 +271,7 @@ def _condition(where: Filter | None) -> tuple[str, dict[str, list[str]]]:
     return " AND ".join(parts) or "true", values
 
 
-def _selected(vectors: bool) -> str:  # noqa: FBT001 - named by its only callers' parameter
+def _selected(*, vectors: bool) -> str:
     return _COLUMNS if vectors else _COLUMNS.removesuffix(", vector")
 
 
