@@ -8,8 +8,6 @@ from dialekt.index.records import EngineSpec, FirstStage
 
 MAX_DIMENSIONS = 4_000  # pgvector's limit for HNSW on 16-bit vectors; above it every search is exact
 LINK_BYTES = 900  # of HNSW per row at m = 16 while it is made; measured with pgvector 0.8.5: 790
-    400  # of HNSW per row at m = 16, measured: 100,000 rows of 384 dimensions take some 120 MB while it is made
-)
 
 
 @dataclass(frozen=True, slots=True)
