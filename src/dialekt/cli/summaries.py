@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
+from dialekt.config import TunedSide
 from dialekt.flow.records import StageName
 
 Facts = Mapping[str, Any]
@@ -79,8 +80,9 @@ def _negatives(facts: Facts) -> str:
 
 
 def _training(facts: Facts) -> str:
+    side = "query side only, " if facts.get("side") == TunedSide.QUERY else ""
     return (
-        f"{facts['steps']:,} steps of {facts['batch_size']} pairs, {facts['pairs_per_second']:.1f} pairs/s, "
+        f"{side}{facts['steps']:,} steps of {facts['batch_size']} pairs, {facts['pairs_per_second']:.1f} pairs/s, "
         f"dev NDCG@10 {facts['base_dev_ndcg']:.3f} → {facts['best_dev_ndcg']:.3f}"
     )
 
