@@ -1,5 +1,6 @@
 """The congruence suite, part one: what is stored, changed and removed, the same for every engine."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -53,13 +54,16 @@ def test_what_is_loaded_is_held_in_every_column(case: EngineCase, tmp_path: Path
 
 
 def test_a_row_replaces_the_one_of_its_id(case: EngineCase, tmp_path: Path) -> None:
-    """Loading or upserting an id again leaves one row, the new one, for scan, fetch, count and search."""
+    """An id that comes again, in the same call too, leaves one row, the last, for scan, fetch, count and search."""
     engine = case.open(tmp_path)
     rows = rows_of(clustered(40, DIMENSION, seed=3))
     engine.load(rows)
     engine.load(rows.take(range(10)))
     engine.finish()
     moved = rows_of(clustered(5, DIMENSION, seed=4), space="space-b")
+    twice = rows_of(np.concatenate([rows.vectors[20:25], moved.vectors]), space="space-b")
+    engine.upsert(dataclasses.replace(twice, ids=moved.ids * 2, hashes=moved.hashes * 2, tags=moved.tags * 2))
+    assert engine.count() == 40
     engine.upsert(moved)
     expected = contents_of(rows) | contents_of(moved)
     assert engine.count() == 40

@@ -101,19 +101,19 @@ def _search(engine: VectorEngine, stop: threading.Event) -> int:
 
 
 def test_searches_go_on_while_threads_write(case: EngineCase, tmp_path: Path) -> None:
-    """Four threads upsert, patch and delete while two search; at the end every acknowledged write is there."""
+    """Four threads upsert, patch and delete while two search and two tidy up; at the end every write is there."""
     engine = case.open(tmp_path)
     fixed = rows_of(VECTORS[:100], prefix="fixed")
     engine.load(fixed)
     engine.finish()
     stop = threading.Event()
-    with ThreadPoolExecutor(6) as pool:
+    with ThreadPoolExecutor(8) as pool:
         searching = [pool.submit(_search, engine, stop) for _ in range(2)]
         writing = [pool.submit(_write, engine, writer) for writer in range(4)]
-        wait(writing)
-        engine.optimize()
+        tidying = [pool.submit(engine.optimize) for _ in range(2)]
+        wait([*writing, *tidying])
         stop.set()
-        assert [one.result() for one in writing] == [None] * 4
+        assert [one.result() for one in (*writing, *tidying)] == [None] * 6
         assert all(one.result() for one in searching)
     assert set(contents(engine)) == {*fixed.ids, *(f"w{writer}-{n}" for writer in range(4) for n in range(5))}
     engine.drop()
