@@ -165,6 +165,14 @@ def test_where_nothing_reaches_the_target_full_search_is_recommended() -> None:
     assert "search full vectors" in advice.reason
 
 
+def test_a_corpus_smaller_than_ten_is_searched_whole() -> None:
+    """Six units are all in every shortlist, so the smallest first stage loses nothing."""
+    advice = advise(VECTORS[:6], QUERIES, ids=IDS[:6], dimensions=DIMENSIONS)
+    assert advice.recommended is not None
+    assert advice.recommended.first_stage == FirstStage(16, Quantization.BINARY)
+    assert advice.recommended.confirmed == Interval(1.0, 1.0, 1.0)
+
+
 def test_few_queries_are_refused() -> None:
     """Advice needs queries to choose on and queries to confirm on."""
     with pytest.raises(InputError, match="from 19 queries would be a guess") as caught:

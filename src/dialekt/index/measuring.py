@@ -13,7 +13,7 @@ from dialekt.config import Quantization
 from dialekt.index.engines.codes import Coder, Codes
 from dialekt.index.recall import TIE
 from dialekt.index.records import FirstStage
-from dialekt.models.topk import select_best, top_k
+from dialekt.models.topk import TopK, empty_top_k, select_best, top_k
 
 CUTOFF = 10
 _TIMED_QUERIES = 15
@@ -68,7 +68,7 @@ def measure_stage(
     for shortlist, first in _shortlists(coder, codes, queries, depths):
         ranked.append(_reranked(shortlist, _full_scores(vectors, queries, shortlist)))
         milliseconds.append(first + _rerank_milliseconds(vectors, queries, shortlist))
-    indices, scores = zip(*ranked, strict=True)
+    indices, scores = tuple(one.indices for one in ranked), tuple(one.scores for one in ranked)
     return Measured(stage, indices, scores, tuple(milliseconds))
 
 
@@ -105,11 +105,13 @@ def _full_scores(
     return scores
 
 
-def _reranked(
-    shortlist: NDArray[np.int64], exact: NDArray[np.float32]
-) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def _reranked(shortlist: NDArray[np.int64], exact: NDArray[np.float32]) -> TopK:
+    """Return the ten best of each shortlist and their scores (queries, 10), -1 and -inf after the last."""
+    best = empty_top_k(len(shortlist), CUTOFF)
     order = np.argsort(-exact, axis=1, kind="stable")[:, :CUTOFF]
-    return np.take_along_axis(shortlist, order, axis=1), np.take_along_axis(exact, order, axis=1)
+    best.indices[:, : order.shape[1]] = np.take_along_axis(shortlist, order, axis=1)
+    best.scores[:, : order.shape[1]] = np.take_along_axis(exact, order, axis=1)
+    return best
 
 
 def _rerank_milliseconds(
