@@ -10,13 +10,16 @@ from tests.index.engines import FILE_ENGINES
 from dialekt.index.engines.base import VectorEngine
 from dialekt.index.filters import parse_filter
 from dialekt.index.records import Found, Rows, SearchSettings
-from dialekt.index.update.estimate import estimate_share
+from dialekt.index.update.estimate import Ideal, estimate_share
 from dialekt.index.update.gate import Calibration
 from dialekt.index.update.mixed import Fresh, MixedEngine, is_mapped, mapped_space, store_fresh
 
 SETTINGS = SearchSettings()
 NEW, MAPPED = "s1", mapped_space("s1")
 QUERY = np.array([[1.0, 0.0]], dtype=np.float32)
+
+
+IDEAL = Ideal(tuple("abcdefghij"), np.linspace(0.8, 0.6, 10, dtype=np.float32))
 
 
 def _at(*cosines: float) -> NDArray[np.float32]:
@@ -109,14 +112,20 @@ def test_new_vectors_replace_mapped_ones_and_nothing_else(tmp_path: Path) -> Non
 
 def test_the_same_ranking_keeps_all_quality() -> None:
     """A served ranking that is the ideal one has a share of 1, one without its units 0."""
-    ideal = [tuple("abcdefghij")] * 20
-    assert estimate_share(ideal, ideal, seed=0).value == 1
+    ideal = [IDEAL] * 20
+    assert estimate_share([IDEAL.ids] * 20, ideal, seed=0).value == 1
     assert estimate_share([tuple("klmnopqrst")] * 20, ideal, seed=0).value == 0
 
 
 def test_a_lost_first_place_costs_more_than_a_lost_last_one() -> None:
     """Answers are likelier at the top."""
-    ideal = [tuple("abcdefghij")] * 20
+    ideal = [IDEAL] * 20
     first = estimate_share([tuple("bacdefghij")] * 20, ideal, seed=0).value
     last = estimate_share([tuple("abcdefghik")] * 20, ideal, seed=0).value
     assert first < last < 1
+
+
+def test_a_swap_of_candidates_that_are_as_good_costs_nothing() -> None:
+    """Where the new model itself does not tell two candidates apart, their order does not matter."""
+    ideal = [Ideal(("a", "b"), np.array([0.7, 0.7], dtype=np.float32))] * 20
+    assert estimate_share([("b", "a")] * 20, ideal, seed=0).value == 1

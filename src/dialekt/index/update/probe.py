@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from dialekt.index.advising import Score
 from dialekt.index.intervals import Interval
 from dialekt.index.records import SearchSettings
-from dialekt.index.update.estimate import CUTOFF, estimate_share
+from dialekt.index.update.estimate import CUTOFF, Ideal, estimate_share
 from dialekt.index.update.mixed import Fresh, MixedEngine
 
 PROBED = 50
@@ -77,7 +77,7 @@ class Probe:
         """Return how many candidates must be embedded on demand to serve a share of the quality, at most 100."""
         ideal = self._ranked(self._pools)
         for depth in _SHORTLISTS:
-            served = self._ranked([pool[:depth] for pool in self._pools])
+            served = [found.ids for found in self._ranked([pool[:depth] for pool in self._pools])]
             if estimate_share(served, ideal, seed=self._seed).low >= target:
                 return depth
         return DEPTH
@@ -85,7 +85,7 @@ class Probe:
     def _served(self, depth: int) -> list[tuple[str, ...]]:
         return [found.ids for found in self._mixed.search(self._queries, depth, settings=SearchSettings())]
 
-    def _ranked(self, pools: Sequence[tuple[str, ...]]) -> list[list[str]]:
+    def _ranked(self, pools: Sequence[tuple[str, ...]]) -> list[Ideal]:
         """Order units by new vectors; those that are gone are left out."""
         lacking = [unit for unit in dict.fromkeys(unit for pool in pools for unit in pool) if unit not in self._known]
         if lacking:
@@ -93,9 +93,10 @@ class Probe:
             self._known |= dict(zip(fresh.ids, fresh.vectors, strict=True))
         return [self._by_new(query, pool) for query, pool in zip(self._queries, pools, strict=True)]
 
-    def _by_new(self, query: NDArray[np.float32], pool: Sequence[str]) -> list[str]:
+    def _by_new(self, query: NDArray[np.float32], pool: Sequence[str]) -> Ideal:
         kept = [unit for unit in pool if unit in self._known]
         if not kept:
-            return []
+            return Ideal((), np.empty(0, dtype=np.float32))
         scores = np.stack([self._known[unit] for unit in kept]) @ query
-        return [kept[place] for place in np.argsort(-scores, kind="stable").tolist()]
+        order = np.argsort(-scores, kind="stable")
+        return Ideal(tuple(kept[place] for place in order.tolist()), scores[order])
