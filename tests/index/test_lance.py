@@ -4,10 +4,20 @@ import logging
 from pathlib import Path
 
 import pytest
-from tests.index.engines import DIMENSION, FILE_ENGINES, clustered, exact_answers, recall, rows_of
+from tests.index.engines import (
+    DIMENSION,
+    FILE_ENGINES,
+    clustered,
+    contents,
+    contents_of,
+    exact_answers,
+    recall,
+    rows_of,
+)
 
 from dialekt.config import Quantization
 from dialekt.errors import ConfigError, StorageError
+from dialekt.index.engines import lance
 from dialekt.index.engines.lance import MIN_INDEXED
 from dialekt.index.records import FirstStage, SearchSettings
 
@@ -59,6 +69,21 @@ def test_rows_that_came_later_are_in_the_index_after_tidying_up(
     assert recall(engine.search(queries, 10, settings=SearchSettings()), truth) >= 0.99
     assert engine.count() == MIN_INDEXED + 500
     assert caplog.records == []
+    engine.drop()
+
+
+def test_many_small_writes_are_tidied_up_by_themselves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many rows come one by one, they lie in few pieces, and none is lost."""
+    import lancedb
+
+    monkeypatch.setattr(lance, "TIDY_WRITES", 8)
+    engine = CASE.open(tmp_path)
+    rows = rows_of(clustered(40, DIMENSION, seed=67))
+    for place in range(40):
+        engine.upsert(rows.take([place]))
+    assert contents(engine) == contents_of(rows)
+    table = lancedb.connect(tmp_path / "version").open_table("rows")
+    assert table.stats()["fragment_stats"]["num_fragments"] <= 8
     engine.drop()
 
 
