@@ -176,3 +176,17 @@ def test_damaged_rows_are_found_and_repaired(project_copy: Path) -> None:
         assert [check.passed for check in checks] == [False, True]
         build(works, Wishes())
         assert verify(works, works.catalogue.release("live"))[0].passed
+
+
+def test_documents_alone_can_be_indexed(tiny_model: Path, tmp_path: Path) -> None:
+    """A project without judgments, logs or made queries has an index all the same."""
+    (tmp_path / "pages").mkdir()
+    for number, text in enumerate(("solar panel on the roof", "pump and valve", "invoice and payment")):
+        (tmp_path / "pages" / f"{number}.md").write_text(text, encoding="utf-8")
+    shutil.copytree(tiny_model, tmp_path / "base")
+    settings = '[corpus]\npath = "pages"\n\n[model]\nbase = "base"\n'
+    (tmp_path / "dialekt.toml").write_text(settings, encoding="utf-8")
+    with works_of(tmp_path) as works:
+        facts = build(works, BASE)
+        assert (facts.fill.units, works.catalogue.live()) == (3, "r1")
+        assert facts.checks[-1].passed

@@ -30,13 +30,13 @@ def run(
     """
     watching = observer or SilentObserver()
     with exclusive(project.artefacts):
-        workbench = Workbench(project, may_download=True)
+        workbench = Workbench(project, may_download=True, documents_only=until is StageName.CORPUS)
         return tuple(_skip_or_run(stage, workbench, watching) for stage in _stages_until(until, workbench))
 
 
 def plan(project: Project, *, until: StageName = StageName.REPORT) -> tuple[PlannedStage, ...]:
     """Say what a run would do with each stage, and change nothing."""
-    workbench = Workbench(project)
+    workbench = Workbench(project, documents_only=until is StageName.CORPUS)
     planned = []
     stages = tuple(_stages_until(until, workbench))
     names = {stage.name for stage in stages}

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
 class Workbench:
     """What the stages of one walk share: the configuration, the artefacts so far, and one loaded base encoder.
 
-    A walk that only plans must not download a model: `may_download` says whether it may.
+    A walk that only plans must not download a model: `may_download` says whether it may. One that ends with the
+    documents (`documents_only`) can do without judgments.
     """
 
-    def __init__(self, project: Project, *, may_download: bool = False) -> None:
+    def __init__(self, project: Project, *, may_download: bool = False, documents_only: bool = False) -> None:
         self.project = project
         self._may_download = may_download
+        self._documents_only = documents_only
         self.config: Config = project.config
         self.store = ArtefactStore(project.artefacts)
         self.sources = SourceHashes(project.artefacts / "hashes.json")
@@ -71,7 +73,7 @@ class Workbench:
         from dialekt.pairs.formats.table import is_recognised
 
         others = bool(self.config.logs.path or self.config.synthesis.generators)
-        if self.config.judgments.path is not None or not others:
+        if self.config.judgments.path is not None or not (others or self._documents_only):
             return True
         return self.config.corpus.path is not None and is_recognised(self.config.corpus.path)
 
