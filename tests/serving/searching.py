@@ -51,10 +51,10 @@ def embed_with(model: Path) -> Embed:
     return lambda texts, role: encoder(model).encode(texts, role)
 
 
-def make_release(opened: OpenIndex, model: Path, reference: str) -> Release:
+def make_release(opened: OpenIndex, model: Path, reference: str, *, engine: IndexEngine = IndexEngine.EXACT) -> Release:
     """Fill a new index version with a model's vectors and make a release of it, ready but not live."""
     model_id, contract = describe_model(str(model)), encoder(model).contract
-    spec = EngineSpec(IndexEngine.EXACT, contract.dimension)
+    spec = EngineSpec(engine, contract.dimension)
     version = opened.catalogue.add_version(space_id(contract, model_id), spec, created=NOW)
     fill(opened, version.name, embed_with(model))
     release = opened.catalogue.add_release(version.name, model=reference, model_id=model_id, created=NOW)
@@ -78,12 +78,18 @@ def registry(model: Path, folder: Path) -> RegistrySource:
 
 
 def searching(
-    index: Path, model: Path, *, others: Sequence[Source] = (), search: SearchConfig | None = None, **settings: Any
+    index: Path,
+    model: Path,
+    *,
+    others: Sequence[Source] = (),
+    search: SearchConfig | None = None,
+    url: str | None = None,
+    **settings: Any,
 ) -> AbstractContextManager[Served]:
-    """Serve an index and its model, and perhaps other models beside it."""
+    """Serve an index and its model, and perhaps other models beside it; `url` is of the server with the vectors."""
 
     def open_index(service: Service) -> IndexService:
-        return IndexService(OpenIndex.open(index), service, search or SearchConfig(), model_name=NAME)
+        return IndexService(OpenIndex.open(index, url=url), service, search or SearchConfig(), model_name=NAME)
 
     sources = [registry(model, index.parent / "registry"), *others]
     return serving(sources, index.parent / "engines", index=open_index, **settings)

@@ -61,6 +61,24 @@ def test_batches_queue_models_and_failures_are_shown_under_their_names() -> None
     assert samples["process_resident_memory_bytes"] > 0
 
 
+def test_searches_and_writes_of_the_index_are_counted() -> None:
+    """Queries, the seconds of their parts, changes by kind, what is pending, and the release as a label."""
+    metrics = Metrics()
+    assert not any(name.startswith("dialekt_index_release") for name in _samples(metrics))
+    metrics.index.searched(3, encode=0.01, retrieve=0.002, rerank=None)
+    metrics.index.searched(1, encode=0.01, retrieve=0.002, rerank=0.5)
+    metrics.index.changed(4, kind="upsert")
+    metrics.index.pending_changed(2)
+    metrics.index.release_changed("r2")
+    samples = _samples(metrics)
+    assert samples["dialekt_search_count"] == 4
+    assert samples["dialekt_search_encode_duration_count"] == samples["dialekt_search_retrieve_duration_count"] == 2
+    assert samples["dialekt_search_rerank_duration_sum"] == 0.5
+    assert samples['dialekt_index_changes{kind="upsert"}'] == 4
+    assert samples["dialekt_index_pending"] == 2
+    assert samples['dialekt_index_release{release="r2"}'] == 1
+
+
 def test_counters_keep_tei_s_names_and_type() -> None:
     """No `_total` is appended, so that a dashboard made for TEI finds them."""
     text = Metrics().render().decode()

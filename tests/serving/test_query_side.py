@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tests.serving.conftest import Served, folder_source, serving
+from tests.serving.searching import build_index, encoder, searching
 
 from dialekt.config import ModelConfig, Precision
 from dialekt.models.base import describe_model
@@ -98,3 +99,17 @@ def test_the_servers_default_prompt_decides_where_requests_say_nothing(two_sided
         found = served.post("/embed", {"inputs": TEXTS})
         np.testing.assert_allclose(found.json(), encoder.encode(TEXTS, Role.DOCUMENT), atol=1e-5)
         assert "x-dialekt-warning" not in found.headers
+
+
+def test_an_index_of_such_a_model_is_searched_with_both_encoders(two_sided: Path, tmp_path: Path) -> None:
+    """Queries go to the tuned side, documents that are written go to the other, and scores are the library's."""
+    model = encoder(two_sided)
+    index = build_index(tmp_path / "index", two_sided)
+    with searching(index, two_sided) as served:
+        new = {"id": "new", "text": TEXTS[0]}
+        assert served.post("/documents", {"documents": [new]}).status_code == 200
+        hits = served.post("/search", {"query": TEXTS[1], "k": 10}).json()["hits"]
+    texts = [f"{hit['title']} {hit['text']}".strip() for hit in hits]
+    cosines = model.encode(texts, Role.DOCUMENT) @ model.encode([TEXTS[1]], Role.QUERY)[0]
+    assert {"new", "pump"} < {hit["id"] for hit in hits}
+    np.testing.assert_allclose([hit["score"] for hit in hits], cosines, atol=1e-4)

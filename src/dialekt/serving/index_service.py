@@ -226,8 +226,9 @@ class IndexService:
 
     def _wanted(self) -> set[str]:
         catalogue = self.opened.catalogue
-        there = {release.name for release in catalogue.releases()}
-        return there & {catalogue.live(), catalogue.announced(), self._announced, self._previous}
+        there, announced = {release.name for release in catalogue.releases()}, catalogue.announced()
+        previous = self._previous if announced in {"", self._previous} else ""  # make room for what is to come
+        return there & {catalogue.live(), announced, self._announced, previous}
 
     async def _again_and_again(self, look: Look, seconds: float) -> None:
         """Do something for ever; what goes wrong is said once, and tried again."""
