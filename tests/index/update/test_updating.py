@@ -110,6 +110,27 @@ def test_an_update_goes_on_to_the_end(scene: _Scene) -> None:
     np.testing.assert_allclose(rows.vectors, [wanted[unit] for unit in rows.ids], atol=1e-5)
 
 
+def test_the_map_is_learnt_again_from_more(scene: _Scene) -> None:
+    """With more new rows the map is better, and those that are still mapped move nearer to where they will be."""
+    scene.update.learn(IDS[:15])
+    scene.update.load()
+    scene.update.refresh(IDS[15:120])
+    wanted = tuned(texts(COUNT))[120:]
+    before, embedded = _vectors(scene, IDS[120:]), len(scene.model.embedded)
+    assert scene.update.relearn()
+    after = _vectors(scene, IDS[120:])
+    assert np.einsum("ij,ij->i", after, wanted).mean() > np.einsum("ij,ij->i", before, wanted).mean()
+    assert len(scene.model.embedded) == embedded
+    assert scene.spaces()["d200"] == mapped_space("s1")
+
+
+def _vectors(scene: _Scene, wanted: Sequence[str]) -> NDArray[np.float32]:
+    """Return the new version's vectors of some units, in their order."""
+    rows = scene.opened.engine(scene.new).fetch(wanted)
+    held = dict(zip(rows.ids, rows.vectors, strict=True))
+    return np.stack([held[unit] for unit in wanted])
+
+
 def test_a_killed_update_goes_on_without_embedding_twice(scene: _Scene) -> None:
     """What is new in the target stays: neither the sample nor refreshed rows are embedded or mapped over again."""
     scene.update.learn(IDS[:40])

@@ -50,7 +50,7 @@ class Probe:
 
     def __init__(
         self,
-        mixed: MixedEngine,
+        mixed: Callable[[], MixedEngine],
         vectors: NDArray[np.float32],
         places: NDArray[np.int64],
         embed: EmbedUnits,
@@ -83,7 +83,7 @@ class Probe:
         return DEPTH
 
     def _served(self, depth: int) -> list[tuple[str, ...]]:
-        return [found.ids for found in self._mixed.search(self._queries, depth, settings=SearchSettings())]
+        return [found.ids for found in self._mixed().search(self._queries, depth, settings=SearchSettings())]
 
     def _ranked(self, pools: Sequence[tuple[str, ...]]) -> list[Ideal]:
         """Order units by new vectors; those that are gone are left out."""

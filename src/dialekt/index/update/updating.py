@@ -121,9 +121,23 @@ class IncrementalUpdate:
             progress(Progress("map", done, total))
         return stored
 
+    def relearn(self, *, progress: ReportProgress = no_progress) -> bool:
+        """Learn the map again from every row that is new by now, and map the others again; return whether that helps.
+
+        Worth while whenever the share that is new has doubled. Where the new map does not pass its gate, or explains
+        less, everything stays as it is.
+        """
+        before = self.learnt
+        after = self.learn(self._units(mapped=False), progress=progress)
+        if after.gate.passed and after.fitted.cosine > before.fitted.cosine:
+            self.load(progress=progress)
+            return True
+        self._learnt = before
+        return False
+
     def order(self) -> list[str]:
         """Return the units whose rows are mapped, those first that do most harm so."""
-        mapped = self._mapped_units()
+        mapped = self._units(mapped=True)
         turns = sorted([*self._learn_from.tolist(), *self._judge_by.tolist()])
         found = self.mixed().search(self._past.new[turns], _HITS_DEPTH, settings=SearchSettings()) if turns else []
         answers = [self._past.answers[place] for place in turns] if self._past.answers else ()
@@ -154,12 +168,12 @@ class IncrementalUpdate:
 
         `score` gives the true NDCG@10 of rankings of these queries, by their places in `PastQueries`.
         """
-        return Probe(self.mixed(), self._past.new, self._judge_by, self.embed, score=score, seed=self._seed)
+        return Probe(self.mixed, self._past.new, self._judge_by, self.embed, score=score, seed=self._seed)
 
     def step(self, probe: Probe) -> Step:
         """Return how far the update is now."""
         total = self._sides.target.count()
-        return probe.measure(total - len(self._mapped_units()), total)
+        return probe.measure(total - len(self._units(mapped=True)), total)
 
     def _keep(self, fresh: Fresh) -> int:
         with self._sides.holding():
@@ -210,12 +224,12 @@ class IncrementalUpdate:
             self._sides.store(Rows(part.ids, documents, part.hashes, tags, spaces, vectors))
         return len(kept)
 
-    def _mapped_units(self) -> list[str]:
+    def _units(self, *, mapped: bool) -> list[str]:
         return [
             unit
             for rows in self._sides.target.scan()
             for unit, space in zip(rows.ids, rows.spaces, strict=True)
-            if is_mapped(space)
+            if is_mapped(space) is mapped
         ]
 
     def _displacement(self, mapped: Sequence[str]) -> tuple[list[str], Displacement]:
