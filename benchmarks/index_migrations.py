@@ -2,10 +2,10 @@
 
     python benchmarks/index_migrations.py --switches 20 --engine lancedb
 
-Two versions of one model whose vectors nobody can mistake for each other. Searchers know, for each version, which document
-must come first and with which cosine; every answer's release, model and score must agree. Writers add, change and remove
-documents of their own and ask after each acknowledged write, at either server, whether it is there (or away). Meanwhile
-`dialekt index migrate` and `dialekt index rollback` run as commands of their own, and old releases are dropped.
+Two versions of one model whose vectors nobody can mistake for each other. Searchers know, for each version, with which
+cosine the best document must come; every answer's release, model and score must agree. Writers add, change and remove
+documents of their own and ask after each acknowledged write, at either server, whether it is there (or away).
+Meanwhile `dialekt index migrate` and `rollback` run as commands of their own, and old releases are dropped.
 """
 
 import argparse
@@ -275,8 +275,9 @@ def _say(record: Record, seconds: Sequence[float]) -> None:
         print(f"fault: {fault}")
     quantiles = statistics.quantiles(record.seconds, n=1000)
     print(
-        f"{len(seconds)} switches (median {statistics.median(seconds):.1f} s a command), {dict(record.counts)}; search p50 "
-        f"{quantiles[499] * 1e3:.0f} ms, p99 {quantiles[989] * 1e3:.0f} ms, slowest {max(record.seconds) * 1e3:.0f} ms; "
+        f"{len(seconds)} switches (median {statistics.median(seconds):.1f} s a command), {dict(record.counts)}; search"
+        f" p50 {quantiles[499] * 1e3:.0f} ms, p99 {quantiles[989] * 1e3:.0f} ms, slowest"
+        f" {max(record.seconds) * 1e3:.0f} ms; "
         f"{len(record.releases)} releases answered; {len(record.faults)} faults"
     )
 

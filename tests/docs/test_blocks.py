@@ -14,7 +14,7 @@ from tests.docs.reading import LANGUAGES, PAGES, REPOSITORY, Block, Call, blocks
 from dialekt.cli import main
 from dialekt.config import load_config
 
-OTHER_PROGRAMS = {".", "cd"}
+OTHER_PROGRAMS = {".", "cd", "export", "pip"}
 
 
 def _executed(page: Path) -> list[Block]:

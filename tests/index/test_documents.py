@@ -67,6 +67,15 @@ def test_an_impossible_id_is_refused_before_anything_is_written(documents: Docum
     assert documents.count() == 0
 
 
+def test_metadata_that_no_engine_could_store_is_refused(documents: Documents) -> None:
+    """PostgreSQL knows no NUL character; the write fails, rather than every later one."""
+    with pytest.raises(InputError, match="NUL character"):
+        documents.write([document("a", lang="e\x00n")])
+    documents.write([document("a")])
+    with pytest.raises(InputError, match="NUL character"):
+        documents.patch({"a": {"k\x00": "v"}})
+
+
 def test_the_checksum_is_that_of_the_rows(documents: Documents) -> None:
     """It does not depend on the order of writes, and changes with content and with metadata."""
     documents.write([document("a", lang="en"), document("b")])

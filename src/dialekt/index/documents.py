@@ -79,7 +79,7 @@ class Documents:
         """Put units in the place of everything that their documents were before, and remove whole documents.
 
         A unit that is already there with the same content and metadata is no change. Raises `InputError` for an
-        impossible id, before anything is written.
+        impossible id or metadata, before anything is written.
         """
         new = [_checked(unit) for unit in units]
         kept = {unit.id for unit in new}
@@ -94,9 +94,11 @@ class Documents:
     def patch(self, documents: Mapping[str, Mapping[str, str | None]]) -> Written:
         """Change metadata fields of whole documents: a value sets a field, None removes it.
 
-        Documents that are not there are passed over.
+        Documents that are not there are passed over. Raises `InputError` before anything is written.
         """
         changed = []
+        for fields in documents.values():
+            check_metadata(fields)
         with self._database.writing() as connection:
             for document, fields in documents.items():
                 rows = connection.execute("SELECT id, metadata FROM units WHERE document = ?", (document,)).fetchall()
@@ -224,7 +226,15 @@ def _checked(unit: Document) -> Document:
                 f"a document cannot have the id {name[:50]!r}",
                 hint=f"ids have 1 to {MAX_ID_CHARACTERS} printable characters",
             )
+    check_metadata(unit.metadata)
     return unit
+
+
+def check_metadata(fields: Mapping[str, str | None]) -> None:
+    """Raise `InputError` for metadata that not every engine can store."""
+    for name, value in fields.items():
+        if "\x00" in name or "\x00" in (value or ""):
+            raise InputError(f"the metadata field {name[:50]!r} has a NUL character", hint="remove it")
 
 
 def _document(unit: Document) -> str:

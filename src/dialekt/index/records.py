@@ -81,7 +81,7 @@ class EngineSpec:
 
 @dataclass(frozen=True, slots=True)
 class SearchSettings:
-    """How hard a search tries. `effort` is a step of the engine's own ladder (`VectorEngine.efforts`).
+    """How hard a search tries. `effort` is one of `VectorEngine.efforts`; 0 is the engine's default.
 
     `oversampling` is the number of first-stage candidates per result; without a first stage it has no meaning.
     `exact` compares the query with every vector instead.

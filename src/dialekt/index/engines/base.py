@@ -23,7 +23,7 @@ class VectorEngine(Protocol):
 
     @property
     def efforts(self) -> tuple[int, ...]:
-        """How hard a search can try, from fastest to most thorough; (0,) where it is always exact."""
+        """How hard a search can try, from fastest to most thorough; 0 is the default. (0,) where it is always exact."""
 
     def load(self, rows: Rows) -> None:
         """Store rows in bulk, before `finish`; a row whose id is there is replaced."""
