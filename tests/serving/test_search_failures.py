@@ -40,6 +40,8 @@ def test_a_lost_server_of_vectors_loses_no_write(postgres: PostgresServer, tiny_
         postgres.kill()
         lost = served.post("/search", {"query": "pump"})
         assert (lost.status_code, lost.json()["error_type"]) == (503, "Unhealthy")
+        hasty = served.post("/search", {"query": "pump"}, x_timeout_ms="200")
+        assert (hasty.status_code, "no answer within" in hasty.json()["error"]) == (504, True)
         kept = served.post("/documents", {"documents": [{"id": "new", "text": "red fish"}]})
         assert (kept.status_code, kept.json()["applied"]) == (202, False)
         gone = served.client.request("DELETE", "/documents", json={"ids": ["pump"]})

@@ -12,12 +12,11 @@ import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from typing import Any, TypeVar
 
 from dialekt.config import SearchConfig
-from dialekt.errors import DialektError, NotServedError, UnavailableError
+from dialekt.errors import DeadlineError, DialektError, NotServedError, UnavailableError
 from dialekt.index.documents import Written
 from dialekt.index.opened import OpenIndex
 from dialekt.serving.journal import JournalEvent
@@ -109,9 +108,14 @@ class IndexService:
             raise UnavailableError("the live release cannot be loaded; the server's log says why")
         raise NotServedError("no release of the index is live", hint="dialekt index build makes the first one")
 
-    async def in_thread(self, work: Callable[[], Result]) -> Result:
-        """Read or search, which blocks."""
-        return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+    async def in_thread(self, work: Callable[[], Result], *, seconds: float | None = None) -> Result:
+        """Read or search, which blocks. Raises `DeadlineError` after a time; unset: the longest of a request."""
+        seconds = self.service.config.deadline_seconds if seconds is None else max(0.0, seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                return await asyncio.get_running_loop().run_in_executor(self._reading, work)
+        except TimeoutError:
+            raise DeadlineError(f"the index gave no answer within {seconds:.3g} s", hint="ask again later") from None
 
     async def write(self, change: Callable[[], Written], *, patience_seconds: float) -> Landed:
         """Make a change durable, then bring it to the vectors that searches are answered from, here and elsewhere.
@@ -132,7 +136,7 @@ class IndexService:
 
     async def _apply(self, written: Written) -> None:
         """Bring a write to the release that is answered from here, to the live one, and to those of other servers."""
-        servers = await self.in_thread(self.opened.catalogue.servers)
+        servers = await asyncio.to_thread(self.opened.catalogue.servers)
         wanted = {server.release: self._loaded[server.release] for server in servers if server.release in self._loaded}
         if written.live:
             wanted[written.live] = await self._load(written.live)
@@ -142,7 +146,7 @@ class IndexService:
 
     async def _follow(self) -> None:
         """Answer from what is live."""
-        live, before = await self.in_thread(self.opened.catalogue.live), self._current
+        live, before = await asyncio.to_thread(self.opened.catalogue.live), self._current
         name = before.name if before else ""
         if live in {"", name} or self._is_refused(live):
             return
@@ -156,7 +160,7 @@ class IndexService:
 
     async def _prepare(self) -> None:
         """Get ready for what is about to go live."""
-        announced = await self.in_thread(self.opened.catalogue.announced)
+        announced = await asyncio.to_thread(self.opened.catalogue.announced)
         if announced == self._announced or self._is_refused(announced):
             return
         if announced:
@@ -168,7 +172,7 @@ class IndexService:
     async def _report(self) -> None:
         release = self._current.name if self._current else ""
         report = self.opened.catalogue.report_server
-        await self.in_thread(lambda: report(self._name, release=release, prepared=self._announced))
+        await asyncio.to_thread(report, self._name, release=release, prepared=self._announced)
 
     async def _catch_up(self) -> None:
         """Apply what other processes wrote, and what could not be applied when it was written."""
@@ -176,7 +180,7 @@ class IndexService:
         if served is None:
             return
         await self._let_go()
-        tail, position = await self.in_thread(lambda: self._positions(served.version.name))
+        tail, position = await asyncio.to_thread(self._positions, served.version.name)
         self.service.metrics.index.pending_changed(tail - position)
         if tail > position:
             await served.applier.until(tail)
@@ -215,14 +219,14 @@ class IndexService:
     async def _let_go(self) -> None:
         """Let go of releases that are neither live, nor about to be, nor what one could go back to."""
         live = self._current.name if self._current else ""
-        wanted = await self.in_thread(self._wanted)
+        wanted = await asyncio.to_thread(self._wanted)
         for name in self._loaded.keys() - wanted - {live}:
             served = self._loaded.pop(name, None)
             if served is None:
                 continue
             await served.let_go(self.service)
             if served.version.name not in {other.version.name for other in self._loaded.values()}:
-                await self.in_thread(partial(self.opened.release_engine, served.version.name))
+                await asyncio.to_thread(self.opened.release_engine, served.version.name)
 
     def _wanted(self) -> set[str]:
         catalogue = self.opened.catalogue

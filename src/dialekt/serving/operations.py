@@ -225,7 +225,7 @@ OPERATIONS = (
         "one document",
         gives="its text and metadata, in chunks where it has several",
         answer=wire_search.DocumentAnswer,
-        statuses=(404, 503),
+        statuses=(404, 503, 504),
         path_parameters={"id": "manual-7"},
     ),
     Operation(
@@ -235,7 +235,7 @@ OPERATIONS = (
         "the release that answers",
         gives="release, model, engine, how much is in it, and what was live before",
         answer=wire_search.IndexAnswer,
-        statuses=(404, 503),
+        statuses=(404, 503, 504),
     ),
     Operation(
         "POST",

@@ -70,7 +70,8 @@ async def search(call: Call) -> Answer:
             )
             outcome = await call.compute(lease, work)
             encoded = perf_counter()
-            results = await index.in_thread(lambda: _retrieve(served, plan, outcome))
+            left = work.deadline_seconds - (encoded - call.started)
+            results = await index.in_thread(lambda: _retrieve(served, plan, outcome), seconds=left)
             retrieved = perf_counter()
             if plan.request.rerank:
                 results = await _rerank(call, plan, results)
