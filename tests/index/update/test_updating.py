@@ -14,7 +14,7 @@ from dialekt.index.building import compare, fill
 from dialekt.index.opened import OpenIndex
 from dialekt.index.records import Embed, SearchSettings
 from dialekt.index.update.mixed import MixedEngine, is_mapped, mapped_space
-from dialekt.index.update.updating import IncrementalUpdate, PastQueries, Sides
+from dialekt.index.update.updating import IncrementalUpdate, PastQueries, Sides, sample_size
 from dialekt.types import Role
 
 COUNT = 240
@@ -198,6 +198,11 @@ def test_a_map_between_strangers_is_not_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the map is not to be used"):
         scene.update.load()
     scene.opened.close()
+
+
+def test_the_sample_is_two_in_a_hundred_within_bounds() -> None:
+    """Small corpora give enough to judge by, large ones no more than is learnt from."""
+    assert [sample_size(units) for units in (50, 1_000, 100_000, 10_000_000)] == [50, 200, 2_000, 3_000]
 
 
 def test_an_update_needs_its_map_first(scene: _Scene) -> None:

@@ -10,6 +10,7 @@ from dialekt.index.update.mapping import FittedMap
 from dialekt.models.topk import top_k
 
 DEPTH = 10
+LEAST_FOUND = 0.5  # a map that loses more is no way to serve, even where the old vectors are worse
 _LEAST_SCORES = 50
 
 
@@ -18,7 +19,8 @@ class MapGate:
     """Of the documents that new vectors rank first, the share that the map and the old vectors rank first too.
 
     All under new queries, among the sampled documents, each mapped without having been learnt from. `gain` is mapped
-    minus old, paired by query; the map passes when its lower end is above 0.
+    minus old, paired by query; the map passes when its lower end is above 0 and `mapped`
+    at least one half.
     """
 
     passed: bool
@@ -49,14 +51,18 @@ def judge_map(fitted: FittedMap, queries: NDArray[np.float32], *, seed: int) -> 
     mapped = _overlap(truth, top_k(queries, fitted.held_out, depth).indices)
     old = _overlap(truth, top_k(queries, documents.old, depth).indices)
     gain = mean_interval(mapped - old, seed=seed) if len(queries) else Interval(0.0, 0.0, 0.0)
-    passed = gain.low > 0
+    passed = gain.low > 0 and bool(mapped.mean() >= LEAST_FOUND)
     said = (
         f"of the {depth} best of {len(documents):,} sampled documents the map finds {mapped.mean():.1%}, "
         f"old vectors {old.mean():.1%} ({len(queries):,} queries)"
         if len(queries)
         else "no query to judge the map by"
     )
-    verdict = "the map is used" if passed else "the map is not used: it does not beat the old vectors for certain"
+    verdict = (
+        "the map is used"
+        if passed
+        else f"the map is not used: it must beat the old vectors for certain and find {LEAST_FOUND:.0%}"
+    )
     means = (float(mapped.mean()), float(old.mean())) if len(queries) else (0.0, 0.0)
     return MapGate(passed, *means, gain, len(queries), f"{said}; {verdict}")
 

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from dialekt.index.engines.base import VectorEngine
 from dialekt.index.filters import Filter
-from dialekt.index.records import EngineSize, Found, Rows, SearchSettings
+from dialekt.index.records import EngineSize, Found, Release, Rows, SearchSettings
 from dialekt.index.update.gate import Calibration
 from dialekt.types import ReportProgress, no_progress
 
 SHORTLIST = 50
+MIXED = "mixed"  # of a release's facts: how to search while some of its rows are mapped
 _MAPPED = "~mapped"
 _MOST_OVERFETCH = 8
 
@@ -144,6 +145,15 @@ class MixedEngine:
     def drop(self) -> None:
         """As the engine below does."""
         self._engine.drop()
+
+
+def searched(engine: VectorEngine, release: Release, *, freshen: Freshen | None = None) -> VectorEngine:
+    """Return an engine as a release's rows are to be searched: as it is, or with its mapped rows calibrated."""
+    known = release.facts.get(MIXED)
+    if known is None:
+        return engine
+    calibration = Calibration(offset=known["offset"], slope=known["slope"])
+    return MixedEngine(engine, calibration, freshen=freshen, shortlist=known["shortlist"])
 
 
 def store_fresh(engine: VectorEngine, fresh: Fresh, *, space: str) -> int:

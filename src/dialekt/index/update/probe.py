@@ -62,7 +62,7 @@ class Probe:
         self._queries = vectors[self._places]
         self._mixed, self._embed, self._score, self._seed = mixed, embed, score, seed
         self._known: dict[str, NDArray[np.float32]] = {}
-        self._pools: list[tuple[str, ...]] = self._served(DEPTH) if len(self._places) else []
+        self._pools: list[tuple[str, ...]] = self._served(DEPTH)
 
     def measure(self, fresh: int, total: int) -> Step:
         """Return the state with `fresh` of `total` rows embedded by the new model."""
@@ -83,6 +83,8 @@ class Probe:
         return DEPTH
 
     def _served(self, depth: int) -> list[tuple[str, ...]]:
+        if not len(self._places):
+            return []
         return [found.ids for found in self._mixed().search(self._queries, depth, settings=SearchSettings())]
 
     def _ranked(self, pools: Sequence[tuple[str, ...]]) -> list[Ideal]:

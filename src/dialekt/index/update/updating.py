@@ -16,7 +16,7 @@ from dialekt.index.opened import rows_of
 from dialekt.index.records import Embed, Rows, SearchSettings
 from dialekt.index.update.displacement import Displacement, displace
 from dialekt.index.update.gate import Calibration, MapGate, calibrate, judge_map
-from dialekt.index.update.mapping import FittedMap, Pairs, fit_map
+from dialekt.index.update.mapping import MAX_EXAMPLES, FittedMap, Pairs, fit_map
 from dialekt.index.update.mixed import Fresh, MixedEngine, is_mapped, mapped_space, store_fresh
 from dialekt.index.update.order import order_by_harm, popularity
 from dialekt.index.update.probe import Probe, Step
@@ -25,6 +25,8 @@ from dialekt.types import Document, Progress, ReportProgress, Role, no_progress
 CHUNK_ROWS = 1_024
 _SAMPLE_ROWS = 256  # embedded while others wait for the version
 _HITS_DEPTH = 50
+_SAMPLE_SHARE = 0.02
+_LEAST_SAMPLE = 200
 _MOST_PAST = 3_000
 
 
@@ -92,17 +94,22 @@ class IncrementalUpdate:
     def learn(self, sample: Sequence[str], *, progress: ReportProgress = no_progress) -> Learnt:
         """Embed a random sample of units, store them, learn the map from them and judge it.
 
-        Units of the sample that the target has by now are not embedded again. Half of the past queries are learnt
-        from, the other half judge. Raises `InputError` for too few units or models of different dimensions.
+        Units of the sample that the target has by now are not embedded again. Half of the past queries judge; the
+        other half are learnt from too where that ranks better: it helps with small samples, not always. Raises
+        `InputError` for too few units or models of different dimensions.
         """
         self._load_new(sample, progress)
         documents = self._pairs(sample)
         past = self._past
         texts = tuple(past.texts[place] for place in self._learn_from.tolist())
         queries = Pairs(past.old[self._learn_from], past.new[self._learn_from], texts) if texts else None
-        fitted = fit_map(documents, queries=queries, seed=self._seed)
         judging = past.new[self._judge_by]
-        gate = judge_map(fitted, judging, seed=self._seed)
+        fits = [
+            fit_map(documents, queries=examples, seed=self._seed)
+            for examples in ((None, queries) if texts else (None,))
+        ]
+        judged = [(fitted, judge_map(fitted, judging, seed=self._seed)) for fitted in fits]
+        fitted, gate = max(judged, key=lambda pair: pair[1].mapped)
         self._learnt = Learnt(fitted, gate, calibrate(fitted, judging))
         return self._learnt
 
@@ -128,7 +135,9 @@ class IncrementalUpdate:
         less, everything stays as it is.
         """
         before = self.learnt
-        after = self.learn(self._units(mapped=False), progress=progress)
+        new = self._units(mapped=False)
+        chosen = np.random.default_rng(self._seed).permutation(len(new))[:MAX_EXAMPLES]
+        after = self.learn([new[place] for place in sorted(chosen.tolist())], progress=progress)
         if after.gate.passed and after.fitted.cosine > before.fitted.cosine:
             self.load(progress=progress)
             return True
@@ -250,6 +259,11 @@ class IncrementalUpdate:
             np.concatenate([getattr(part, name) for part in parts]) for name in ("moved", "left", "cells")
         )
         return ids, Displacement(moved, left, cells)
+
+
+def sample_size(units: int) -> int:
+    """Return how many units to embed for the first map: 2%, at least 200, at most the 3,000 that are learnt from."""
+    return min(units, max(_LEAST_SAMPLE, min(MAX_EXAMPLES, round(_SAMPLE_SHARE * units))))
 
 
 def embed_units(units: Mapping[str, Document], embed: Embed, dimension: int) -> Fresh:
