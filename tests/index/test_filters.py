@@ -32,6 +32,14 @@ def test_a_field_with_an_equals_sign_is_not_taken_for_another() -> None:
     assert tags_of({"a=b": "c"}) != tags_of({"a": "b=c"})
 
 
+def test_a_long_value_is_told_from_others_that_begin_the_same() -> None:
+    """Its tag is short enough for every engine."""
+    one, other = "x" * 5_000, "x" * 5_000 + "y"
+    assert len(tags_of({"note": one})[0]) < 300
+    assert parse_filter({"note": one}).matches(tags_of({"note": one}))
+    assert not parse_filter({"note": one}).matches(tags_of({"note": other}))
+
+
 @pytest.mark.parametrize("wanted", [[], {"not": []}, {"gt": 3}, None, {"not": {"not": "x"}}, [["x"]]])
 def test_an_odd_filter_is_refused_with_its_field(wanted: object) -> None:
     """The error names the field and says what works."""

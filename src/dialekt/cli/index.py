@@ -9,6 +9,7 @@ import typer
 
 from dialekt.cli.index_advise import advise_index
 from dialekt.cli.index_search import search_index
+from dialekt.cli.index_update import update_index
 from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
 from dialekt.cli.screen import Screen, open_screen
 
@@ -183,6 +184,7 @@ def drop_release(
 
 app.command("search")(search_index)
 app.command("advise")(advise_index)
+app.command("update")(update_index)
 
 
 def release_answer(works: "IndexWorks", release: Any) -> dict[str, Any]:

@@ -165,10 +165,10 @@ def known_vectors(works: IndexWorks, version: IndexVersion, embed: Embed) -> Kno
     return look_up
 
 
-def estimate(works: IndexWorks, version: IndexVersion, embed: Embed, known: Known) -> Estimate:
+def estimate(works: IndexWorks, version: IndexVersion, embed: Embed, known: Known, *, also: str = "") -> Estimate:
     """Say what filling an index version will take. Raises `StorageError` when the disk has not the room."""
     opened = works.opened
-    difference = compare(opened.documents, opened.engine(version.name))
+    difference = compare(opened.documents, opened.engine(version.name), spaces=(version.space, also))
     missing = difference.missing
     units = opened.documents.read(missing[:: max(1, len(missing) // SPEED_SAMPLE)][:SPEED_SAMPLE])
     hashes = {content_hash(unit): unit for unit in units.values()}

@@ -26,6 +26,7 @@ from dialekt.index.importing import ImportFacts
 from dialekt.index.records import Embed, IndexVersion, Release, Switch
 from dialekt.index.searching import Searcher
 from dialekt.index.tuning import Tuned, tune
+from dialekt.index.update.mixed import MIXED, mapped_space, searched
 from dialekt.types import Role
 
 Announce = Callable[[Estimate], None]
@@ -131,10 +132,11 @@ def _make(
     release = find_release(works, model, wanted_spec(works, model))
     version = works.catalogue.version(release.index)
     known = known_vectors(works, version, embed)
-    ahead = estimate(works, version, embed, known)
+    also = mapped_space(version.space) if MIXED in release.facts else ""  # rows that an update embeds in its own order
+    ahead = estimate(works, version, embed, known, also=also)
     wishes.announce(ahead)
     filled = fill(
-        works.opened, version.name, embed, known=known,
+        works.opened, version.name, embed, known=known, also=also,
         chunk_documents=works.config.chunk_documents, progress=works.progress,
     )  # fmt: skip
     switching.catch_up(works.opened, version.name, embed)
@@ -143,8 +145,8 @@ def _make(
     switch: Switch | None = None
     checks: tuple[Check, ...] = (check_rows(works.opened, version.name),)
     if not is_live:
-        tuned, checks = _judge(works, release, model, live)
-        _require(works, release, checks, override=wishes.override)
+        tuned, checks = judge_release(works, release, model, live)
+        require(works, release, checks, override=wishes.override)
     if wishes.switch and not is_live:
         overridden = tuple(check.name for check in checks if not check.passed)
         switch = switching.go_live(
@@ -156,7 +158,7 @@ def _make(
     return ReleaseFacts(release, version, corpus, ahead, filled, tuned, checks, switch, seconds)
 
 
-def _judge(
+def judge_release(
     works: IndexWorks, release: Release, model: IndexedModel, live: Release | None
 ) -> tuple[Tuned, tuple[Check, ...]]:
     """Choose how hard searches try, and look at everything that must hold before a release goes live."""
@@ -170,7 +172,7 @@ def _judge(
         detail=tuned.warning or f"recall@10 {tuned.recall:.3f} of exact search, {tuned.milliseconds:.1f} ms a query",
         facts={"recall": tuned.recall, "milliseconds": tuned.milliseconds},
     )
-    new = Side(Searcher(opened.documents, opened.engine(release.index), tuned.settings), embed)
+    new = Side(Searcher(opened.documents, searched(opened.engine(release.index), release), tuned.settings), embed)
     before = _live_side(works, live)
     seed = works.project.config.project.seed
     checks = (
@@ -197,10 +199,11 @@ def _live_side(works: IndexWorks, live: Release | None) -> Side | None:
     if live is None:
         return None
     embed = works.embed(model_of(works.project, live))
-    return Side(Searcher(works.opened.documents, works.opened.engine(live.index), live.settings), embed)
+    engine = searched(works.opened.engine(live.index), live)
+    return Side(Searcher(works.opened.documents, engine, live.settings), embed)
 
 
-def _require(works: IndexWorks, release: Release, checks: tuple[Check, ...], *, override: str) -> None:
+def require(works: IndexWorks, release: Release, checks: tuple[Check, ...], *, override: str) -> None:
     """Mark a release as ready, or say what speaks against it. Rows and vectors must hold whatever the reason."""
     failed = [check for check in checks if not check.passed]
     hard = [check for check in failed if check.name in {"rows", "vectors"}]

@@ -5,7 +5,7 @@ last chunk that was stored, and a build that is done twice does nothing.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -89,19 +89,19 @@ def any_of(*every: Known) -> Known:
     return look_up
 
 
-def compare(documents: Documents, engine: VectorEngine) -> Difference:
-    """Return what the rows of an engine lack of the documents."""
+def compare(documents: Documents, engine: VectorEngine, *, spaces: Collection[str] | None = None) -> Difference:
+    """Return what the rows of an engine lack of the documents; a row of another space than `spaces` is missing."""
     snapshot = documents.snapshot()
     missing = dict.fromkeys(snapshot.entries)
     retagged: dict[str, tuple[str, ...]] = {}
     gone: list[str] = []
     for rows in engine.scan():
-        columns = zip(rows.ids, rows.document_ids, rows.hashes, rows.tags, strict=True)
-        for unit, document, content, tags in columns:
+        columns = zip(rows.ids, rows.document_ids, rows.hashes, rows.tags, rows.spaces, strict=True)
+        for unit, document, content, tags, space in columns:
             entry = snapshot.entries.get(unit)
             if entry is None:
                 gone.append(unit)
-            elif (entry.document, entry.hash) == (document, content):
+            elif (entry.document, entry.hash) == (document, content) and (spaces is None or space in spaces):
                 missing.pop(unit, None)
                 if entry.tags != tuple(sorted(tags)):
                     retagged[unit] = entry.tags
@@ -116,16 +116,18 @@ def fill(
     *,
     known: Known = nothing_known,
     chunk_documents: int = 1_024,
+    also: str = "",
     progress: ReportProgress = no_progress,
 ) -> FillFacts:
     """Make the rows of an index version the documents, as they are now, and make the engine's indexes.
 
     The log holds what is written meanwhile; `OpenIndex.apply` brings it in afterwards, or between two chunks if others
-    want it to. May be killed at any moment.
+    want it to. Rows of another space than the version's are embedded again, but those of the space `also` are left. May
+    be killed at any moment.
     """
     started = time.monotonic()
     engine, found = opened.engine(version), opened.catalogue.version(version)
-    difference = compare(opened.documents, engine)
+    difference = compare(opened.documents, engine, spaces=(found.space, also))
     _tidy(opened, version, difference)
     reused = 0
     for start in range(0, len(difference.missing), chunk_documents):

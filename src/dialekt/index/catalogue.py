@@ -121,6 +121,13 @@ class Catalogue:
             merged = {**json.loads(row["facts"]), **facts}
             connection.execute("UPDATE releases SET facts = ? WHERE name = ?", (_dump(merged), release))
 
+    def forget_fact(self, release: str, name: str) -> None:
+        """Remove something that is no longer true of a release."""
+        with self._database.writing() as connection:
+            row = connection.execute("SELECT facts FROM releases WHERE name = ?", (release,)).fetchone()
+            kept = {key: value for key, value in json.loads(row["facts"]).items() if key != name}
+            connection.execute("UPDATE releases SET facts = ? WHERE name = ?", (_dump(kept), release))
+
     def set_release_ready(self, release: str) -> None:
         """Record that a release has passed its checks."""
         self._set("UPDATE releases SET state = ? WHERE name = ?", (State.READY, release))

@@ -8,8 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from dialekt.errors import InputError
+from dialekt.store.hashing import hash_text
 
 MAX_VALUES = 1_000
+MAX_CHARACTERS = 200  # of a field or value as they are; four bytes each at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,16 @@ class Filter:
 
 
 def tag(field: str, value: str) -> str:
-    """Return the tag of a field's value; an equals sign in the field's name is escaped, so that tags are unique."""
-    return f"{field.replace('%', '%25').replace('=', '%3D')}={value}"
+    """Return the tag of a field's value.
+
+    An equals sign in the field's name is escaped, so that tags are unique. Of a long value the beginning and a hash
+    stand for the whole: engines limit the length of what they index.
+    """
+    return f"{_short(field).replace('%', '%25').replace('=', '%3D')}={_short(value)}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}…{hash_text(text)}"
 
 
 def tags_of(metadata: Mapping[str, str]) -> tuple[str, ...]:

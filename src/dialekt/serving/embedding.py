@@ -23,11 +23,12 @@ _CUT_REMEMBERED = 10_000
 
 
 class DocumentEncoder:
-    """One loaded model, for threads. Searches go first; who writes has waited for a permit before."""
+    """One loaded model, for threads. Unless a search waits for it, searches go first."""
 
-    def __init__(self, service: Service, slot: Slot):
+    def __init__(self, service: Service, slot: Slot, *, priority: Priority = Priority.BULK):
         self._service = service
         self._slot = slot
+        self._priority = priority
         self._loop = asyncio.get_running_loop()
         self._pending: set[Future[NDArray[np.float32]]] = set()
         self._cut: OrderedDict[str, None] = OrderedDict()
@@ -66,7 +67,7 @@ class DocumentEncoder:
         work = Work(
             inputs=tuple(ModelInput(text) for text in texts),
             options=TokenizeOptions(contract.prompt(role)),
-            priority=Priority.BULK,
+            priority=self._priority,
             deadline_seconds=self._service.config.deadline_seconds,
         )
         with self._service.holding(self._slot) as lease:

@@ -10,11 +10,14 @@ from dialekt.errors import ModelError
 from dialekt.index.opened import OpenIndex
 from dialekt.index.records import IndexVersion, Release
 from dialekt.index.searching import Searcher
+from dialekt.index.update.mixed import searched
 from dialekt.models.contract import EncodingContract
 from dialekt.models.engines.records import ModelKind
 from dialekt.models.spaces import space_id
 from dialekt.serving.applier import Applier
 from dialekt.serving.embedding import DocumentEncoder
+from dialekt.serving.freshening import Freshener
+from dialekt.serving.records import Priority
 from dialekt.serving.service import Service
 from dialekt.serving.shelf import Slot
 
@@ -31,6 +34,7 @@ class ServedRelease:
     encoder: DocumentEncoder
     applier: Applier
     contract: EncodingContract
+    freshener: Freshener
 
     @property
     def name(self) -> str:
@@ -40,6 +44,7 @@ class ServedRelease:
     async def let_go(self, service: Service) -> None:
         """Stop keeping the models in memory; requests in flight keep theirs."""
         self.encoder.stop()
+        self.freshener.stop()
         await self.applier.stop()
         service.give_back(self.queries)
         service.give_back(self.documents)
@@ -63,7 +68,9 @@ async def load_release(
         model_id = await asyncio.to_thread(service.model_id, queries)
         contract = _checked(release, version, queries, model_id=model_id)
         engine = await asyncio.to_thread(opened.engine, version.name)
-        searcher = Searcher(opened.documents, engine, release.settings)
+        urgent = DocumentEncoder(service, documents, priority=Priority.QUERY)
+        freshener = Freshener(opened, version, urgent, threads)
+        searcher = Searcher(opened.documents, searched(engine, release, freshen=freshener), release.settings)
         await asyncio.to_thread(_warm_up, searcher, contract.dimension)
     except BaseException:
         for slot in held:
@@ -71,7 +78,7 @@ async def load_release(
         raise
     encoder = DocumentEncoder(service, documents)
     applier = Applier(lambda: opened.apply(version.name, encoder), threads)
-    return ServedRelease(release, version, searcher, queries, documents, encoder, applier, contract)
+    return ServedRelease(release, version, searcher, queries, documents, encoder, applier, contract, freshener)
 
 
 def _checked(release: Release, version: IndexVersion, queries: Slot, *, model_id: str) -> EncodingContract:
