@@ -30,7 +30,7 @@ class Watcher:
         """Note the reason."""
         self.reasons[stage] = reason
 
-    def progressed(self, stage: StageName, _: Progress) -> None:
+    def progressed(self, stage: str, _: Progress) -> None:
         """Stop where a person would have pressed Ctrl-C."""
         if stage is self._stop_in:
             raise KeyboardInterrupt

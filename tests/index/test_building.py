@@ -108,7 +108,7 @@ def test_a_fill_that_is_killed_loses_at_most_one_chunk(opened: OpenIndex) -> Non
 def test_writes_during_a_fill_are_neither_lost_nor_brought_back(opened: OpenIndex) -> None:
     """A unit that is removed between the comparison and its chunk stays away; a new one comes with the log."""
     version = add_version(opened).name
-    done = []
+    done: list[bool] = []
 
     def write_meanwhile(texts: Sequence[str], role: Role) -> NDArray[np.float32]:
         if not done:

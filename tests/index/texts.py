@@ -6,8 +6,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from dialekt.config import IndexEngine
 from dialekt.index.opened import OpenIndex
-from dialekt.index.records import EngineSpec, IndexEngine, IndexVersion
+from dialekt.index.records import EngineSpec, IndexVersion
 from dialekt.types import Document, Role
 
 DIMENSION = 32
@@ -21,7 +22,8 @@ def embed(texts: Sequence[str], role: Role, *, seed: int = 0) -> NDArray[np.floa
             digest = zlib.crc32(f"{seed}{text[start : start + 3]}".encode())
             vectors[row, digest % DIMENSION] += 1 if digest & 0x100 else -1
         vectors[row, 0] += 0.01
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return scaled
 
 
 def document(name: str, text: str = "", **metadata: str) -> Document:
