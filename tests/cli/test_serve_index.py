@@ -14,6 +14,7 @@ from tests.serving.searching import TEXTS, documents, embed_with, make_release
 
 from dialekt.cli.serve_sources import open_served
 from dialekt.config import load_config
+from dialekt.errors import NotFoundError
 from dialekt.index.opened import OpenIndex
 from dialekt.index.switching import go_live
 from dialekt.registry.aliases import promote
@@ -86,3 +87,18 @@ def test_a_project_without_an_index_is_served_as_before(project_copy: Path) -> N
     served = open_served(project_copy, overrides=['serving.version="latest"'])
     assert served.index is None
     assert not (project_copy / "index").exists()
+
+
+def test_without_a_champion_the_live_release_says_what_is_served(project_copy: Path) -> None:
+    """Its model answers where a request names none; without an index the error says what to promote."""
+    with pytest.raises(NotFoundError, match="no version was promoted yet"):
+        open_served(project_copy)
+    config = load_config(project_copy / "dialekt.toml")
+    opened = OpenIndex.open(config.index.path, create=True)
+    opened.documents.write(documents())
+    model = config.registry.path / "models" / "v1" / "model"
+    go_live(opened, make_release(opened, model, "v1").name, embed_with(model), now=NOW)
+    opened.close()
+    source = open_served(project_copy).sources[0]
+    assert isinstance(source, RegistrySource)
+    assert source.default == "v1"

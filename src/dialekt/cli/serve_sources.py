@@ -11,7 +11,8 @@ from dialekt.evaluation.dev import DevInputs
 from dialekt.flow.artefacts import ArtefactStore
 from dialekt.flow.project import Project, find_project, open_project
 from dialekt.flow.records import StageName
-from dialekt.index.schema import FILE_NAME
+from dialekt.index.catalogue import Catalogue
+from dialekt.index.schema import FILE_NAME, open_database
 from dialekt.models.engines.choice import CalibrationMaterial
 from dialekt.registry.versions import CHAMPION, resolve
 from dialekt.serving.quality import calibration_material
@@ -48,16 +49,17 @@ def open_served(folder: Path | None, *, overrides: Sequence[str] = ()) -> Served
         named = _named(config)
         name = _free_name(config.project.name, named)
         index = _index(project, model_name=name) if project else None
-        rest = (_registry(project, name),) if project and index else ()  # the index's models beside those named
+        # the index's models beside those named
+        rest = (_registry(project, name, default=project.config.serving.version),) if project and index else ()
         return Served(config.serving, (*named, *rest), index)
     if project is None:
         raise NotFoundError(
             "there is no model to serve: none was named, and there is no project here",
             hint="dialekt serve NAME=FOLDER, or --project PATH",
         )
-    _check_version(project)
     name = config.serving.served_model_name or config.project.name
-    return Served(config.serving, (_registry(project, name),), _index(project, model_name=name))
+    index = _index(project, model_name=name)
+    return Served(config.serving, (_registry(project, name, default=_default(project, index)),), index)
 
 
 def _index(project: Project, *, model_name: str) -> ServedIndex | None:
@@ -95,14 +97,31 @@ def _source(text: str, model: ModelConfig, *, name: str | None) -> FolderSource:
     return FolderSource(name or label or own, location, model)
 
 
-def _check_version(project: Project) -> None:
-    """Raise `NotFoundError` unless what a request gets that names no version is there."""
+def _default(project: Project, index: ServedIndex | None) -> str:
+    """Return what a request gets that names no version; where nobody is champion, the model of the live release.
+
+    Raises `NotFoundError`.
+    """
     version = project.config.serving.version
-    if version != BASE:
-        try:
-            resolve(project.config.registry.path, version)
-        except NotFoundError as error:
-            raise NotFoundError(error.message, hint=_way_out(version, error.hint)) from None
+    if version == BASE:
+        return version
+    try:
+        resolve(project.config.registry.path, version)
+    except NotFoundError as error:
+        if version == CHAMPION and index is not None and (model := _live_model(index)):
+            return model
+        raise NotFoundError(error.message, hint=_way_out(version, error.hint)) from None
+    return version
+
+
+def _live_model(index: ServedIndex) -> str:
+    """Return the model of the live release; empty where none is live."""
+    database = open_database(index.folder)
+    try:
+        catalogue = Catalogue(database)
+        return catalogue.release(live).model if (live := catalogue.live()) else ""
+    finally:
+        database.close()
 
 
 def _free_name(name: str, named: Sequence[Source]) -> str:
@@ -110,12 +129,12 @@ def _free_name(name: str, named: Sequence[Source]) -> str:
     return f"{name}-index" if name in taken else name
 
 
-def _registry(project: Project, name: str) -> RegistrySource:
+def _registry(project: Project, name: str, *, default: str) -> RegistrySource:
     config = project.config
     return RegistrySource(
         name=name,
         registry=config.registry.path,
-        default=config.serving.version,
+        default=default,
         model=config.model,
         material=cache(lambda: _material(project)),
     )
