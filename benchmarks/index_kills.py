@@ -178,10 +178,6 @@ def _drop_others(opened: OpenIndex) -> None:
     for release in opened.catalogue.releases():
         if release.name not in kept:
             switching.drop(opened, release.name)
-    used = {release.index for release in opened.catalogue.releases()}
-    for version in opened.catalogue.versions():
-        if version.name not in used:
-            switching.remove_version(opened, version.name)
 
 
 def faults(folder: Path, url: str | None) -> list[str]:

@@ -16,7 +16,6 @@ from dialekt.index.advising import (
     Advice,
     AdvicePoint,
     advise,
-    check_dimensions,
     held_vectors,
     name_of,
     one_per_stage,
@@ -184,14 +183,6 @@ def test_judgments_that_full_search_never_meets_are_refused() -> None:
     """A share of nothing says nothing."""
     with pytest.raises(InputError, match="finds nothing that is judged relevant"):
         advise(VECTORS, QUERIES, ids=IDS, dimensions=DIMENSIONS, score=lambda rows, _: np.zeros(len(rows)))
-
-
-def test_dimensions_that_were_not_trained_are_refused() -> None:
-    """The error names those that the model has."""
-    check_dimensions(32, DIMENSIONS)
-    with pytest.raises(InputError, match="no vectors of 48 dimensions") as caught:
-        check_dimensions(48, DIMENSIONS)
-    assert "64, 32, 16" in caught.value.hint
 
 
 def test_vectors_come_from_an_index_too(tmp_path: Path) -> None:

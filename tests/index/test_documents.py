@@ -36,10 +36,12 @@ def test_units_replace_everything_that_their_document_was(documents: Documents) 
     assert set(documents.changes_since(before).units) == {"d#1", "d#2"}
 
 
-def test_a_unit_that_moves_to_another_document_belongs_to_that_one(documents: Documents) -> None:
-    """The unit's old document loses it."""
+def test_a_part_of_another_document_is_not_taken_from_it(documents: Documents) -> None:
+    """A unit's id belongs to its document; only who says so may move it."""
     documents.write([Document("u", "text", parent_id="a")])
-    documents.write([Document("u", "text", parent_id="b")])
+    with pytest.raises(InputError, match="is that of a part of the document 'a'"):
+        documents.write([Document("u", "text", parent_id="b")])
+    documents.write([Document("u", "text", parent_id="b")], may_move=True)
     assert documents.known(["a", "b"]) == {"b"}
 
 
@@ -114,7 +116,7 @@ def test_the_word_search_heeds_filters(documents: Documents) -> None:
 def test_the_log_keeps_its_position_when_it_is_shortened(documents: Documents) -> None:
     """A shortened log goes on counting."""
     documents.write([document("a"), document("b")])
-    documents.forget_changes(2)
+    documents.forget_changes(2, keep=0)
     assert (documents.tail(), documents.changes_since(0).units) == (2, ())
     assert documents.write([document("c")]).sequence == 3
 

@@ -20,6 +20,8 @@ from dialekt.index.filters import Filter, parse_filter, tags_of
         ({"lang": "en", "year": 2026}, {"lang": "en", "year": "2025"}, False),
         ({"draft": True}, {"draft": "true"}, True),
         ({"size": 1.5}, {"size": "1.5"}, True),
+        ({"at": 1732226400.123}, {"at": "1732226400.123"}, True),
+        ({"size": 2.0}, {"size": "2"}, True),
     ],
 )
 def test_a_filter_means_what_it_says(fields: dict[str, object], metadata: dict[str, str], passes: bool) -> None:

@@ -181,6 +181,6 @@ def test_chunks_follow_their_document(opened: OpenIndex) -> None:
     version = add_version(opened).name
     opened.documents.write([Document("u", "text", parent_id="a")])
     opened.apply(version, embed)
-    opened.documents.write([Document("u", "text", parent_id="b")])
+    opened.documents.write([Document("u", "text", parent_id="b")], may_move=True)
     opened.apply(version, embed)
     assert opened.engine(version).fetch(["u"]).document_ids == ("b",)

@@ -39,18 +39,18 @@ def search_index(
     from dataclasses import replace
 
     from dialekt.flow.facts import plain
-    from dialekt.flow.index_models import model_of
     from dialekt.flow.indexing import open_works
     from dialekt.flow.project import open_project
     from dialekt.index.searching import Searcher
+    from dialekt.index.update.mixed import searched
     from dialekt.types import Role
 
     screen = open_screen("index.search", as_json=as_json, quiet=quiet)
     conditions = _filter(where or ())
     with open_works(open_project(project, overrides=settings or ())) as works:
         found = works.catalogue.release(release)
-        searcher = Searcher(works.opened.documents, works.opened.engine(found.index), found.settings)
-        vectors = works.embed(model_of(works.project, found))([query], Role.QUERY)
+        searcher = Searcher(works.opened.documents, searched(works.opened.engine(found.index), found), found.settings)
+        vectors = works.embed(works.model_of(found))([query], Role.QUERY)
         started = time.perf_counter()
         tried = replace(found.settings, exact=True) if exact else None
         hits = searcher.search(vectors, k=k, where=conditions, settings=tried, texts=[query] if hybrid else None)[0]

@@ -45,7 +45,7 @@ class IndexConfig(Section):
     exact_rows: PositiveInt = Field(default=20_000, description="up to here auto takes exact search")
     url: str | None = Field(
         default=None,
-        description="of PostgreSQL, or Qdrant (https://:KEY@host:6333); better in DIALEKT_INDEX__URL than in the file",
+        description="of PostgreSQL or Qdrant, or both with a blank between; better in DIALEKT_INDEX__URL",
     )
     first_stage_dimensions: PositiveInt | None = Field(
         default=None, description="search these first, then order by the full vectors; unset: full vectors at once"

@@ -6,7 +6,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.flow.index_models import model_of
 from dialekt.flow.indexing import IndexWorks
 from dialekt.flow.release_gate import GateQueries, gate_queries, score_ids
 from dialekt.index.advising import MAX_QUERIES, Advice, Score, advise, held_vectors
@@ -16,7 +15,7 @@ from dialekt.types import Role
 
 def advise_release(works: IndexWorks, release: Release) -> Advice:
     """Measure every first stage on a release's vectors, and recommend one. Raises `InputError` for too few queries."""
-    opened, model = works.opened, model_of(works.project, release)
+    opened, model = works.opened, works.model_of(release)
     ids, vectors = held_vectors(opened.engine(release.index))
     queries = gate_queries(works.project, opened.documents, most=MAX_QUERIES)
     return advise(

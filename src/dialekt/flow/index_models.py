@@ -56,10 +56,13 @@ def find_model(project: Project, name: str | None) -> IndexedModel:
     return IndexedModel(version.name, found, str(version.model), plain, contract, space_id(contract, found))
 
 
-def model_of(project: Project, release: Release) -> IndexedModel:
-    """Return the model of a release. Raises `ModelError` when it is not what the release was made with."""
+def model_of(project: Project, release: Release, *, space: str) -> IndexedModel:
+    """Return the model of a release over vectors of a space.
+
+    Raises `ModelError` when model, prompts or limits are not those that the release was made with.
+    """
     found = find_model(project, release.model)
-    if found.model_id != release.model_id:
+    if (found.model_id, found.space) != (release.model_id, space):
         raise ModelError(
             f"{release.name} was made with another model than the {release.model!r} of today",
             hint="restore that model, or make a new release: dialekt index migrate",

@@ -7,7 +7,7 @@ from functools import partial
 
 from dialekt.errors import GateError, NotFoundError, UsageError
 from dialekt.flow.artefacts import ArtefactStore
-from dialekt.flow.index_models import IndexedModel, find_model, model_of
+from dialekt.flow.index_models import IndexedModel, find_model
 from dialekt.flow.indexing import IndexWorks, at_work, find_release, wanted_spec
 from dialekt.flow.records import StageName
 from dialekt.flow.release_gate import GateQueries, Side, gate_queries, ranked, score_rankings
@@ -91,7 +91,7 @@ def _source(works: IndexWorks, release: Release, live: Release) -> Release:
     """Return the release whose vectors are mapped: the live one, or the one before if the new one is live already."""
     if live.name == release.name and MIXED not in release.facts:
         raise UsageError(f"{release.name} is live, and every document is embedded", hint="dialekt index list")
-    source = live if live.name != release.name else switching.previous_release(works.opened)
+    source = live if live.name != release.name else _previous(works, release)
     versions = [works.catalogue.version(one.index) for one in (release, source)]
     if versions[0].space == versions[1].space:
         raise UsageError(
@@ -104,6 +104,16 @@ def _source(works: IndexWorks, release: Release, live: Release) -> Release:
             hint=f"dialekt index migrate --model {release.model} embeds all documents",
         )
     return source
+
+
+def _previous(works: IndexWorks, release: Release) -> Release:
+    try:
+        return switching.previous_release(works.opened)
+    except NotFoundError as error:
+        raise NotFoundError(
+            "the release that was mapped from is gone",
+            hint=f"dialekt index migrate --model {release.model} embeds the rest",
+        ) from error
 
 
 class _Update:
@@ -128,7 +138,7 @@ class _Update:
         )
         self._seed = works.project.config.project.seed
         self._judged = gate_queries(works.project, opened.documents)
-        past = past_queries(works, self._judged, old=model_of(works.project, source), new=model)
+        past = past_queries(works, self._judged, old=works.model_of(source), new=model)
         self._update = IncrementalUpdate(sides, past, seed=self._seed)
 
     def run(self, started: float) -> UpdateFacts:

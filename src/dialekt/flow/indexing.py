@@ -4,17 +4,17 @@ import functools
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import IndexConfig, IndexEngine, Quantization
-from dialekt.errors import ConfigError, StorageError, UsageError
+from dialekt.errors import ConfigError, DialektError, StorageError, UsageError
 from dialekt.flow import journey
 from dialekt.flow.artefacts import ArtefactStore
-from dialekt.flow.index_models import Encoders, IndexedModel, check_first_stage
+from dialekt.flow.index_models import Encoders, IndexedModel, check_first_stage, model_of
 from dialekt.flow.project import Project
 from dialekt.flow.records import Observer, StageName
 from dialekt.index.building import Known, any_of, compare, vectors_of, vectors_of_matrix
@@ -69,6 +69,10 @@ class IndexWorks:
         name = self.catalogue.live()
         return self.catalogue.release(name) if name else None
 
+    def model_of(self, release: Release) -> IndexedModel:
+        """Return the model of a release. Raises `ModelError` when it is another one by now."""
+        return model_of(self.project, release, space=self.catalogue.version(release.index).space)
+
     def embed(self, model: IndexedModel) -> Embed:
         """Return a model's encoder."""
         return self.encoders.embed(model)
@@ -90,6 +94,7 @@ def open_works(
 def at_work(works: IndexWorks) -> Iterator[None]:
     """Be the only command that changes versions and releases. Raises `StorageError` while another one does."""
     with exclusive(works.opened.folder):
+        works.catalogue.announce("")  # of a command that was killed
         yield
 
 
@@ -100,8 +105,10 @@ def read_corpus(works: IndexWorks, observer: Observer) -> ImportFacts:
     return import_corpus(works.opened.database, units, progress=works.progress)
 
 
-def wanted_spec(works: IndexWorks, model: IndexedModel) -> EngineSpec:
+def wanted_spec(works: IndexWorks, model: IndexedModel, *, live: Release | None = None) -> EngineSpec:
     """Return what an index version of the configured kind is made of, for this model and this many documents.
+
+    Where the kind is chosen here, that of a `live` release stays.
 
     Raises `ConfigError` for first-stage dimensions that the model was not trained for, or without a server's address.
     """
@@ -109,7 +116,9 @@ def wanted_spec(works: IndexWorks, model: IndexedModel) -> EngineSpec:
     check_first_stage(model, config.first_stage_dimensions)
     engine = config.engine
     if engine is IndexEngine.AUTO:
-        engine = IndexEngine.EXACT if works.opened.documents.count() <= config.exact_rows else IndexEngine.LANCEDB
+        few = works.opened.documents.count() <= config.exact_rows
+        engine = IndexEngine.EXACT if few else IndexEngine.LANCEDB
+        engine = works.catalogue.version(live.index).spec.engine if live else engine
     if engine is IndexEngine.PGVECTOR and not config.url:
         raise ConfigError("index.url is not set", hint="export DIALEKT_INDEX__URL=postgresql://user@host/database")
     dimension = model.contract.dimension
@@ -150,11 +159,11 @@ def known_vectors(works: IndexWorks, version: IndexVersion, embed: Embed) -> Kno
 
     @functools.cache
     def every() -> Known:
-        others = [
-            vectors_of(works.opened.engine(other.name), version.space)
-            for other in works.catalogue.versions()
-            if other.name != version.name and other.space == version.space
-        ]
+        same = [other for other in works.catalogue.versions() if other.space == version.space]
+        others = []
+        for other in same:
+            with suppress(DialektError):  # what cannot be opened knows nothing
+                others += [vectors_of(works.opened.engine(other.name), version.space)] if other != version else []
         stages = (StageName.TUNED_VECTORS, StageName.BASE_VECTORS)
         runs = (_journey_vectors(works.project, stage, embed) for stage in stages)
         return any_of(*others, *(known for known in runs if known is not None))
@@ -182,7 +191,7 @@ def estimate(works: IndexWorks, version: IndexVersion, embed: Embed, known: Know
         embed([unit.content for unit in new], Role.DOCUMENT)
         seconds = (time.perf_counter() - start) / len(new) * share * len(missing)
     new_bytes = int(len(missing) * _row_bytes(version.spec) * ROW_OVERHEAD)
-    stored = sum(opened.engine(other.name).size().disk_bytes for other in works.catalogue.versions())
+    stored = sum(_disk_bytes(works, other) for other in works.catalogue.versions())
     on_server = version.spec.engine in SERVERS
     free = None if on_server and works.config.url else shutil.disk_usage(opened.folder).free
     if free is not None and new_bytes > free:
@@ -192,6 +201,14 @@ def estimate(works: IndexWorks, version: IndexVersion, embed: Embed, known: Know
             hint="drop an old release (dialekt index drop), free some space, or set index.path to another disk",
         )
     return Estimate(difference.kept + len(missing), round(share * len(missing)), seconds, stored, new_bytes, free)
+
+
+def _disk_bytes(works: IndexWorks, version: IndexVersion) -> int:
+    """Return the bytes of a version; 0 where its server cannot be asked."""
+    try:
+        return works.opened.engine(version.name).size().disk_bytes
+    except DialektError:
+        return 0
 
 
 def _row_bytes(spec: EngineSpec) -> float:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 
-from dialekt.errors import GateError, NotFoundError, UsageError
-from dialekt.flow.index_models import IndexedModel, find_model, model_of
+from dialekt.errors import GateError, ModelError, NotFoundError, StorageError, UsageError
+from dialekt.flow.index_models import IndexedModel, find_model
 from dialekt.flow.indexing import (
     Estimate,
     IndexWorks,
@@ -65,17 +65,15 @@ def build(works: IndexWorks, wishes: Wishes, *, observer: Observer | None = None
     """
     with at_work(works):
         started = time.monotonic()
-        corpus = read_corpus(works, observer or SilentObserver()) if wishes.read_corpus else None
         live = works.live()
-        model = (
-            find_model(works.project, wishes.model) if live is None or wishes.model else model_of(works.project, live)
-        )
+        model = find_model(works.project, wishes.model) if live is None or wishes.model else works.model_of(live)
         if live is not None and (live.model_id != model.model_id or _changed_kind(works, live, model)):
             raise UsageError(
                 f"the live release {live.name} is of another model or kind",
                 hint=f"dialekt index migrate --model {model.reference} builds beside it and switches",
             )
-        return _make(works, model, wishes, corpus=corpus, started=started)
+        corpus = read_corpus(works, observer or SilentObserver()) if wishes.read_corpus else None
+        return _make(works, model, wishes, corpus=corpus, started=started, completes=False)
 
 
 def migrate(works: IndexWorks, wishes: Wishes, *, observer: Observer | None = None) -> ReleaseFacts:
@@ -86,17 +84,20 @@ def migrate(works: IndexWorks, wishes: Wishes, *, observer: Observer | None = No
     """
     with at_work(works):
         started = time.monotonic()
-        if works.live() is None:
+        live = works.live()
+        if live is None:
             raise NotFoundError("no release is live yet", hint="dialekt index build makes the first one")
         model = find_model(works.project, wishes.model)
+        if not wishes.override:
+            _check_comparable(works, live)
         corpus = read_corpus(works, observer or SilentObserver()) if wishes.read_corpus else None
-        return _make(works, model, wishes, corpus=corpus, started=started)
+        return _make(works, model, wishes, corpus=corpus, started=started, completes=True)
 
 
 def roll_back(works: IndexWorks, *, reason: str = "", waiting: Callable[[int], None] = lambda _: None) -> Switch:
     """Go back to the release before the live one, with everything that was written since."""
     with at_work(works):
-        model = model_of(works.project, switching.previous_release(works.opened))
+        model = works.model_of(switching.previous_release(works.opened))
         return switching.roll_back(works.opened, works.embed(model), now=now(), reason=reason, waiting=waiting)
 
 
@@ -108,7 +109,7 @@ def drop(works: IndexWorks, release: str) -> str:
 
 def verify(works: IndexWorks, release: Release) -> tuple[Check, ...]:
     """Look whether a release's rows are the documents and its vectors the model's; changes nothing."""
-    embed = works.embed(model_of(works.project, release))
+    embed = works.embed(works.model_of(release))
     return (
         check_rows(works.opened, release.index),
         check_vectors(works.opened, release.index, embed, seed=works.project.config.project.seed),
@@ -121,18 +122,39 @@ def now() -> str:
 
 
 def _changed_kind(works: IndexWorks, live: Release, model: IndexedModel) -> bool:
-    return works.catalogue.version(live.index).spec != wanted_spec(works, model)
+    version = works.catalogue.version(live.index)
+    return (version.space, version.spec) != (model.space, wanted_spec(works, model, live=live))
+
+
+def _check_comparable(works: IndexWorks, live: Release) -> None:
+    """Raise `GateError` where the live release cannot be compared with, before anything is embedded."""
+    try:
+        works.model_of(live)
+    except (ModelError, NotFoundError, StorageError) as error:
+        raise GateError(
+            f"a new release cannot be compared with the live one: {error.message}",
+            hint="restore that model, or go without the comparison: --override 'why'",
+        ) from error
 
 
 def _make(
-    works: IndexWorks, model: IndexedModel, wishes: Wishes, *, corpus: ImportFacts | None, started: float
+    works: IndexWorks,
+    model: IndexedModel,
+    wishes: Wishes,
+    *,
+    corpus: ImportFacts | None,
+    started: float,
+    completes: bool,
 ) -> ReleaseFacts:
-    """Fill, tune, check and switch; each step does only what is left to do."""
+    """Fill, tune, check and switch; each step does only what is left to do.
+
+    `completes` embeds rows that an update has mapped; else they are left to it and its order.
+    """
     embed, live = works.embed(model), works.live()
-    release = find_release(works, model, wanted_spec(works, model))
+    release = find_release(works, model, wanted_spec(works, model, live=None if completes else live))
     version = works.catalogue.version(release.index)
     known = known_vectors(works, version, embed)
-    also = mapped_space(version.space) if MIXED in release.facts else ""  # rows that an update embeds in its own order
+    also = mapped_space(version.space) if MIXED in release.facts and not completes else ""
     ahead = estimate(works, version, embed, known, also=also)
     wishes.announce(ahead)
     filled = fill(
@@ -140,6 +162,9 @@ def _make(
         chunk_documents=works.config.chunk_documents, progress=works.progress,
     )  # fmt: skip
     switching.catch_up(works.opened, version.name, embed)
+    if completes:
+        works.catalogue.forget_fact(release.name, MIXED)
+        release = works.catalogue.release(release.name)
     is_live = live is not None and live.name == release.name
     tuned: Tuned | None = None
     switch: Switch | None = None
@@ -152,7 +177,7 @@ def _make(
         switch = switching.go_live(
             works.opened, release.name, embed, now=now(), reason=wishes.override, overridden=overridden
         )
-    _shorten_log(works)
+    switching.shorten_log(works.opened)
     release, version = works.catalogue.release(release.name), works.catalogue.version(version.name)
     seconds = time.monotonic() - started
     return ReleaseFacts(release, version, corpus, ahead, filled, tuned, checks, switch, seconds)
@@ -188,6 +213,8 @@ def judge_release(
 
 def _tuned(works: IndexWorks, release: Release, embed: Embed, queries: GateQueries) -> Tuned:
     version = works.catalogue.version(release.index)
+    if not queries.texts:  # nothing was asked yet, and there is no document to ask for
+        return Tuned(release.settings, recall=1.0, milliseconds=0.0, tried=())
     vectors = embed(queries.texts, Role.QUERY)
     return tune(
         works.opened.engine(version.name), version.spec, vectors,
@@ -198,7 +225,10 @@ def _tuned(works: IndexWorks, release: Release, embed: Embed, queries: GateQueri
 def _live_side(works: IndexWorks, live: Release | None) -> Side | None:
     if live is None:
         return None
-    embed = works.embed(model_of(works.project, live))
+    try:
+        embed = works.embed(works.model_of(live))
+    except (ModelError, NotFoundError, StorageError):
+        return None  # the user went on without a comparison
     engine = searched(works.opened.engine(live.index), live)
     return Side(Searcher(works.opened.documents, engine, live.settings), embed)
 
@@ -217,8 +247,3 @@ def require(works: IndexWorks, release: Release, checks: tuple[Check, ...], *, o
         said = "; ".join(f"{check.name}: {check.detail}" for check in failed)
         raise GateError(f"{release.name} did not go live: {said}", hint=way)
     works.catalogue.set_release_ready(release.name)
-
-
-def _shorten_log(works: IndexWorks) -> None:
-    """Forget changes that every index version holds."""
-    works.opened.documents.forget_changes(min(version.position for version in works.catalogue.versions()))

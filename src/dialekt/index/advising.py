@@ -126,15 +126,6 @@ def held_vectors(engine: VectorEngine) -> tuple[tuple[str, ...], NDArray[np.floa
     return tuple(name for chunk in chunks for name in chunk.ids), np.concatenate([chunk.vectors for chunk in chunks])
 
 
-def check_dimensions(wanted: int, trained: Sequence[int]) -> None:
-    """Raise `InputError` for a first stage's dimensions that the model was not trained for."""
-    if wanted not in trained:
-        raise InputError(
-            f"the model has no vectors of {wanted} dimensions",
-            hint=f"its Matryoshka dimensions are {', '.join(map(str, trained))}",
-        )
-
-
 def recommend(points: Sequence[AdvicePoint], target: float) -> AdvicePoint | None:
     """Return the point with the least memory that surely reaches the target, None where there is none.
 

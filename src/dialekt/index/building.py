@@ -135,11 +135,12 @@ def fill(
         reused += _store(opened, found, chunk, embed, known=known)
         progress(Progress("embed", start + len(chunk), len(difference.missing), note=_reuse_note(reused)))
     with opened.holding(version):
+        engine.finish(progress=progress)  # also of a version that has grown: what is made already costs little
         if found.state is State.BUILDING:
-            engine.finish(progress=progress)
             opened.catalogue.set_version_ready(version)
         position = opened.catalogue.version(version).position
         opened.catalogue.set_position(version, max(difference.sequence, position))
+    engine.optimize()
     return FillFacts(
         units=difference.kept + len(difference.missing),
         embedded=len(difference.missing) - reused,
@@ -164,13 +165,15 @@ def _tidy(opened: OpenIndex, version: str, difference: Difference) -> None:
 def _store(opened: OpenIndex, version: IndexVersion, chunk: Sequence[str], embed: Embed, *, known: Known) -> int:
     """Store the rows of a chunk of units; return how many of their vectors were known."""
     engine = opened.engine(version.name)
-    with opened.holding(version.name):
-        units = list(opened.documents.read(chunk).values())
-        if not units:  # all removed meanwhile
-            return 0
-        rows, reused = _embedded(units, version.space, embed, known)
-        (engine.load if version.state is State.BUILDING else engine.upsert)(rows)
-        return reused
+    units = list(opened.documents.read(chunk).values())
+    if not units:  # all removed meanwhile
+        return 0
+    rows, reused = _embedded(units, version.space, embed, known)
+    with opened.holding(version.name):  # only now, so that others may apply what is written while texts are embedded
+        now = opened.documents.read(chunk)
+        same = [place for place, unit in enumerate(units) if now.get(unit.id) == unit]
+        (engine.load if version.state is State.BUILDING else engine.upsert)(rows.take(same))
+    return reused
 
 
 def _embedded(units: Sequence[Document], space: str, embed: Embed, known: Known) -> tuple[Rows, int]:

@@ -157,20 +157,11 @@ class Catalogue:
             )
             connection.execute("UPDATE facts SET value = '' WHERE name = 'announced'")
 
-    def remove_release(self, name: str) -> str:
-        """Remove a release; return the index version that no other release uses any more, empty where one does.
-
-        The caller drops that version's vectors, then calls `remove_version`.
-        """
+    def remove_release(self, name: str, *, version: str) -> None:
+        """Forget a release and, unless it is empty, its index version, whose vectors are gone."""
         with self._database.writing() as connection:
-            row = connection.execute("SELECT version FROM releases WHERE name = ?", (name,)).fetchone()
             connection.execute("DELETE FROM releases WHERE name = ?", (name,))
-            others = connection.execute("SELECT count(*) FROM releases WHERE version = ?", (row["version"],)).fetchone()
-            return "" if others[0] else str(row["version"])
-
-    def remove_version(self, name: str) -> None:
-        """Forget an index version whose vectors are gone."""
-        self._set("DELETE FROM versions WHERE name = ?", (name,))
+            connection.execute("DELETE FROM versions WHERE name = ?", (version,))
 
     def announce(self, release: str) -> None:
         """Ask all servers to get ready for a release, so that they can follow its switch at once; empty: for none."""

@@ -22,6 +22,7 @@ from dialekt.store.sqlite import Database
 from dialekt.types import Document
 
 MAX_ID_CHARACTERS = 512
+KEPT_CHANGES = 10_000  # of a log that is shortened
 _AT_ONCE = 500  # ids in one question to SQLite
 
 
@@ -75,7 +76,7 @@ class Documents:
     def __init__(self, database: Database):
         self._database = database
 
-    def write(self, units: Iterable[Document], *, deleted: Sequence[str] = ()) -> Written:
+    def write(self, units: Iterable[Document], *, deleted: Sequence[str] = (), may_move: bool = False) -> Written:
         """Put units in the place of everything that their documents were before, and remove whole documents.
 
         A unit that is already there with the same content and metadata is no change. Raises `InputError` for an
@@ -84,6 +85,8 @@ class Documents:
         new = [_checked(unit) for unit in units]
         kept = {unit.id for unit in new}
         with self._database.writing() as connection:
+            if not may_move:
+                _check_owners(connection, new)
             gone = set(_units_of(connection, [*{_document(unit) for unit in new}, *deleted])) - kept
             stored = _entries(connection, list(kept))
             changed = [unit for unit in new if stored.get(unit.id) != entry_of(unit)]
@@ -188,10 +191,10 @@ class Documents:
         total = sum(row_sum(unit, entry.hash, entry.tags) for unit, entry in found.entries.items())
         return Checksum(len(found.entries), total % (1 << 64)), found.sequence
 
-    def forget_changes(self, until: int) -> None:
-        """Shorten the log: every index version has applied it up to here."""
+    def forget_changes(self, until: int, *, keep: int = KEPT_CHANGES) -> None:
+        """Shorten the log: every index version has applied it up to here. The last ones stay for who looks just now."""
         with self._database.writing() as connection:
-            connection.execute("DELETE FROM changes WHERE sequence <= ?", (until,))
+            connection.execute("DELETE FROM changes WHERE sequence <= ?", (until - keep,))
 
 
 _UPSERT = """
@@ -228,6 +231,17 @@ def _checked(unit: Document) -> Document:
             )
     check_metadata(unit.metadata)
     return unit
+
+
+def _check_owners(connection: sqlite3.Connection, units: Sequence[Document]) -> None:
+    """Raise `InputError` for a unit whose id is that of a part of another document."""
+    stored = _entries(connection, [unit.id for unit in units])
+    for unit in units:
+        owner = stored[unit.id].document if unit.id in stored else _document(unit)
+        if owner != _document(unit):
+            raise InputError(
+                f"the id {unit.id[:50]!r} is that of a part of the document {owner[:50]!r}", hint="choose another id"
+            )
 
 
 def check_metadata(fields: Mapping[str, str | None]) -> None:

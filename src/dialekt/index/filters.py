@@ -86,7 +86,7 @@ def plain_value(field: str, value: object) -> str:
         case str():
             return value
         case int() | float():
-            return f"{value:g}" if isinstance(value, float) and not value.is_integer() else str(int(value))
+            return str(int(value)) if isinstance(value, int) or value.is_integer() else repr(value)
     raise _odd(field)
 
 

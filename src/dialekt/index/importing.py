@@ -41,7 +41,7 @@ def import_corpus(
     gone = [document for document in before if document not in identities]
     for start in range(0, len(changed), _AT_ONCE):
         part = changed[start : start + _AT_ONCE]
-        documents.write([unit for document in part for unit in groups[document]])
+        documents.write([unit for document in part for unit in groups[document]], may_move=True)
         _remember(database, [(document, identities[document]) for document in part])
         progress(Progress("read documents", start + len(part), len(changed)))
     for start in range(0, len(gone), _AT_ONCE):

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from dialekt.config import IndexEngine
 from dialekt.errors import NotFoundError
 from dialekt.index.catalogue import Catalogue
 from dialekt.index.documents import Documents, content_hash
@@ -49,7 +50,8 @@ class OpenIndex:
             if found is None:
                 name = f"dialekt_{self.catalogue.namespace}_{version}"
                 spec = self.catalogue.version(version).spec
-                found = open_engine(spec, name=name, folder=self.folder / "versions" / version, url=self._url)
+                url = url_for(spec.engine, self._url)
+                found = open_engine(spec, name=name, folder=self.folder / "versions" / version, url=url)
                 self._engines[version] = found
             return found
 
@@ -115,6 +117,13 @@ class OpenIndex:
         changed = [unit for unit in now.values() if unit.id not in kept]
         if changed:
             engine.upsert(rows_of(changed, space, embed))
+
+
+def url_for(engine: IndexEngine, urls: str | None) -> str | None:
+    """Return the address of an engine's server among those that were given, separated by blanks."""
+    is_postgres = engine is IndexEngine.PGVECTOR
+    found = [url for url in (urls or "").split() if url.startswith("postgres") is is_postgres]
+    return found[0] if found else None
 
 
 def rows_of(units: Sequence[Document], space: str, embed: Embed) -> Rows:

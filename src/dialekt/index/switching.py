@@ -74,19 +74,21 @@ def drop(opened: OpenIndex, release: str) -> str:
     found = opened.catalogue.release(release)
     if found.name == opened.catalogue.live():
         raise UsageError(f"{found.name} is live", hint="migrate to another release or roll back, then drop it")
-    version = opened.catalogue.remove_release(found.name)
-    if version:
-        remove_version(opened, version)
-    return version
+    shared = any(other.index == found.index for other in opened.catalogue.releases() if other.name != found.name)
+    if shared:
+        opened.catalogue.remove_release(found.name, version="")
+        return ""
+    with opened.holding(found.index):
+        opened.engine(found.index).drop()
+        opened.release_engine(found.index)
+        shutil.rmtree(opened.folder / "versions" / found.index, ignore_errors=True)
+        opened.catalogue.remove_release(found.name, version=found.index)
+    shorten_log(opened)
+    return found.index
 
 
-def remove_version(opened: OpenIndex, version: str) -> None:
-    """Remove an index version that no release uses, with its vectors."""
-    with opened.holding(version):
-        opened.engine(version).drop()
-        opened.release_engine(version)
-        shutil.rmtree(opened.folder / "versions" / version, ignore_errors=True)
-        opened.catalogue.remove_version(version)
+def shorten_log(opened: OpenIndex) -> None:
+    """Forget changes that every index version holds."""
     opened.documents.forget_changes(min((found.position for found in opened.catalogue.versions()), default=0))
 
 
@@ -100,8 +102,16 @@ def catch_up(opened: OpenIndex, version: str, embed: Embed) -> None:
 
 def _switch(opened: OpenIndex, release: Release, entry: Switch, embed: Embed, waiting: Callable[[int], None]) -> None:
     """Get servers ready, shorten the log, then apply the rest and switch while writers wait."""
-    if not wait_for_servers(opened.catalogue, release.name, seconds=SERVER_PATIENCE_SECONDS, waiting=waiting):
+    try:
+        _get_ready_and_switch(opened, release, entry, embed, waiting)
+    finally:
         opened.catalogue.announce("")
+
+
+def _get_ready_and_switch(
+    opened: OpenIndex, release: Release, entry: Switch, embed: Embed, waiting: Callable[[int], None]
+) -> None:
+    if not wait_for_servers(opened.catalogue, release.name, seconds=SERVER_PATIENCE_SECONDS, waiting=waiting):
         raise GateError(
             f"a server was not ready for {release.name} within {SERVER_PATIENCE_SECONDS:.0f} s; nothing was changed",
             hint="its log says why; stop that server or mend it, then try again",

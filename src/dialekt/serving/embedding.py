@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,8 @@ class DocumentEncoder:
         self._pending.add(future)
         try:
             return future.result()
+        except CancelledError:
+            raise UnavailableError("the model was let go while it was asked") from None
         finally:
             self._pending.discard(future)
 

@@ -61,21 +61,21 @@ class Freshener:
 
     def _store(self) -> None:
         """Store what is kept until nothing is left; what cannot be stored now comes with a later search."""
-        while True:
-            with self._lock:
-                part = dict(self._kept)
-                if not part:
-                    self._is_storing = False
-                    return
-            ids, hashes = (tuple(column) for column in zip(*part, strict=True))
-            try:
+        try:
+            while part := self._waiting():
+                ids, hashes = (tuple(column) for column in zip(*part, strict=True))
+                fresh = Fresh(ids, hashes, np.stack(list(part.values())))
                 with self._opened.holding(self._version.name):
-                    fresh = Fresh(ids, hashes, np.stack(list(part.values())))
                     store_fresh(self._opened.engine(self._version.name), fresh, space=self._version.space)
-            except (DialektError, OSError):
                 with self._lock:
-                    self._is_storing = False
-                return
+                    for key in part:
+                        self._kept.pop(key, None)
+        except DialektError:
+            return
+        finally:
             with self._lock:
-                for key in part:
-                    self._kept.pop(key, None)
+                self._is_storing = False
+
+    def _waiting(self) -> dict[tuple[str, str], NDArray[np.float32]]:
+        with self._lock:
+            return dict(self._kept)

@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 from dialekt.config import SearchConfig
 from dialekt.errors import DeadlineError, DialektError, NotServedError, UnavailableError
-from dialekt.index.documents import Written
+from dialekt.index.documents import KEPT_CHANGES, Written
 from dialekt.index.opened import OpenIndex
+from dialekt.index.switching import shorten_log
 from dialekt.serving.journal import JournalEvent
 from dialekt.serving.release import ServedRelease, load_release
 from dialekt.serving.service import WATCH_SECONDS, Service
@@ -55,8 +56,10 @@ class IndexService:
         self._current: ServedRelease | None = None
         self._previous = ""
         self._announced = ""
+        self._shortened = 0
         self._has_looked = False
         self._loaded: dict[str, ServedRelease] = {}
+        self._outdated: list[ServedRelease] = []
         self._loading: dict[str, asyncio.Task[ServedRelease]] = {}
         self._refused: dict[str, float] = {}
         self._said: dict[str, str] = {}
@@ -94,7 +97,7 @@ class IndexService:
         for task in (*self._tasks, *self._loading.values()):
             task.cancel()
         await asyncio.gather(*self._tasks, *self._loading.values(), return_exceptions=True)
-        await asyncio.gather(*(served.let_go(self.service) for served in self._loaded.values()))
+        await asyncio.gather(*(served.let_go(self.service) for served in (*self._loaded.values(), *self._outdated)))
         await self.service.stop()
         await asyncio.to_thread(self._close)
 
@@ -116,6 +119,10 @@ class IndexService:
                 return await asyncio.get_running_loop().run_in_executor(self._reading, work)
         except TimeoutError:
             raise DeadlineError(f"the index gave no answer within {seconds:.3g} s", hint="ask again later") from None
+
+    async def look_up(self, work: Callable[[], Result]) -> Result:
+        """Read documents, which no engine is asked for: not behind searches that wait for one."""
+        return await asyncio.to_thread(work)
 
     async def write(self, change: Callable[[], Written], *, patience_seconds: float) -> Landed:
         """Make a change durable, then bring it to the vectors that searches are answered from, here and elsewhere.
@@ -148,10 +155,13 @@ class IndexService:
         """Answer from what is live."""
         live, before = await asyncio.to_thread(self.opened.catalogue.live), self._current
         name = before.name if before else ""
-        if live in {"", name} or self._is_refused(live):
+        if not live or self._is_refused(live):
+            return
+        await self._forget_changed(live)
+        if live == name and live in self._loaded:
             return
         self._current = await self._load(live)
-        self._previous = name
+        self._previous = name if name != live else self._previous
         self.service.metrics.index.release_changed(live)
         model = self._current.queries.target.reference
         self.service.journal.note(JournalEvent.RELOAD, release=live, model=model, before=name)
@@ -164,6 +174,7 @@ class IndexService:
         if announced == self._announced or self._is_refused(announced):
             return
         if announced:
+            await self._forget_changed(announced)
             await self._load(announced)
         self._announced = announced
         await self._report()
@@ -185,6 +196,9 @@ class IndexService:
         if tail > position:
             await served.applier.until(tail)
             self.service.metrics.index.pending_changed(0)
+        if tail >= self._shortened + KEPT_CHANGES:
+            await asyncio.to_thread(shorten_log, self.opened)
+            self._shortened = tail
 
     def _positions(self, version: str) -> tuple[int, int]:
         return self.opened.documents.tail(), self.opened.catalogue.version(version).position
@@ -200,6 +214,12 @@ class IndexService:
             self._loading[name] = task
             task.add_done_callback(lambda _: self._loading.pop(name, None))
         return await asyncio.shield(task)
+
+    async def _forget_changed(self, name: str) -> None:
+        """Have a release loaded again whose settings are others by now; requests in flight keep what they have."""
+        found = self._loaded.get(name)
+        if found is not None and found.release != await asyncio.to_thread(self.opened.catalogue.release, name):
+            self._outdated.append(self._loaded.pop(name))
 
     async def _bring(self, name: str) -> ServedRelease:
         try:
@@ -219,6 +239,9 @@ class IndexService:
     async def _let_go(self) -> None:
         """Let go of releases that are neither live, nor about to be, nor what one could go back to."""
         live = self._current.name if self._current else ""
+        for old in [old for old in self._outdated if old is not self._current]:
+            self._outdated.remove(old)
+            await old.let_go(self.service)
         wanted = await asyncio.to_thread(self._wanted)
         for name in self._loaded.keys() - wanted - {live}:
             served = self._loaded.pop(name, None)

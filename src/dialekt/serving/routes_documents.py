@@ -34,7 +34,7 @@ async def patch_documents(call: Call) -> Answer:
     index, request = index_of(call), call.parse(PatchRequest)
     fields = {document.id: document.fields for document in request.documents}
     _check(index, [document.id for document in request.documents])
-    known = await index.in_thread(lambda: index.opened.documents.known(list(fields)))
+    known = await _known(call, index, list(fields))
     unknown = [document for document in fields if document not in known]
     change = lambda: index.opened.documents.patch(fields)  # noqa: E731 - it is handed to a thread
     return await _write(call, index, change, kind="patch", items=len(fields), unknown=unknown)
@@ -44,7 +44,7 @@ async def delete_documents(call: Call) -> Answer:
     """DELETE /documents: whole documents, with all their chunks."""
     index, request = index_of(call), call.parse(DeleteRequest)
     _check(index, request.ids)
-    known = await index.in_thread(lambda: index.opened.documents.known(request.ids))
+    known = await _known(call, index, request.ids)
     unknown = [document for document in request.ids if document not in known]
     change = lambda: index.opened.documents.write((), deleted=request.ids)  # noqa: E731 - it is handed to a thread
     return await _write(call, index, change, kind="delete", items=len(request.ids), unknown=unknown)
@@ -54,11 +54,16 @@ async def show_document(call: Call) -> Answer:
     """GET /documents/{id}: a document as it is now."""
     index, name = index_of(call), call.path_parameters["id"]
     with index_errors(call):
-        units = await index.in_thread(lambda: index.opened.documents.whole(name))
+        units = await index.look_up(lambda: index.opened.documents.whole(name))
     if not units:
         raise NotServedError("the index has no such document")
     shown = [{"id": unit.id, "title": unit.title, "text": unit.text, "metadata": dict(unit.metadata)} for unit in units]
     return json_answer({"id": name, "units": shown})
+
+
+async def _known(call: Call, index: IndexService, ids: Sequence[str]) -> set[str]:
+    with index_errors(call):
+        return await index.look_up(lambda: index.opened.documents.known(ids))
 
 
 def _check(index: IndexService, ids: Sequence[str]) -> None:

@@ -21,7 +21,7 @@ from dialekt.errors import (
     StorageError,
     UnavailableError,
 )
-from dialekt.index.filters import Filter, parse_filter
+from dialekt.index.filters import Filter, parse_filter, tags_of
 from dialekt.index.searching import Hit
 from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOptions
 from dialekt.serving.answers import Answer, to_json
@@ -134,7 +134,7 @@ def _plan(call: Call, index: IndexService) -> Plan:
 
 
 def _retrieve(served: ServedRelease, plan: Plan, outcome: Outcome) -> list[list[Ranked]]:
-    """Return every query's documents as they are now; one that was deleted a moment ago is none."""
+    """Return every query's documents as they are now; one that was deleted or changed a moment ago may be none."""
     request, settings = plan.request, served.release.settings
     settings = replace(
         settings,
@@ -149,7 +149,8 @@ def _retrieve(served: ServedRelease, plan: Plan, outcome: Outcome) -> list[list[
         texts=plan.queries if request.hybrid else None,
     )
     units = served.searcher.documents.read(list({hit.unit_id for hits in results for hit in hits}))
-    return [[Ranked(hit, units[hit.unit_id]) for hit in hits if hit.unit_id in units] for hits in results]
+    passing = {name for name, unit in units.items() if plan.where.matches(tags_of(unit.metadata))}
+    return [[Ranked(hit, units[hit.unit_id]) for hit in hits if hit.unit_id in passing] for hits in results]
 
 
 async def _rerank(call: Call, plan: Plan, results: list[list[Ranked]]) -> list[list[Ranked]]:

@@ -4,6 +4,7 @@ A line is written whole and handed to the operating system before its request is
 most one line that is cut off, and readers pass over that.
 """
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,11 @@ class _Files:
 
     def _open(self, now: datetime, size_bytes: int) -> FileIO:
         day = f"{now:%Y%m%d}"
-        if self._stream is not None and (day != self._day or self._stream.tell() + size_bytes > self._limit_bytes):
+        if self._stream is not None and (
+            day != self._day
+            or self._stream.tell() + size_bytes > self._limit_bytes
+            or not os.fstat(self._stream.fileno()).st_nlink  # somebody deleted it
+        ):
             self._end()
         if self._stream is None:
             self._stream, self._day = self._new_file(now), day

@@ -202,17 +202,18 @@ class ExactEngine:
                     numbers = connection.execute("SELECT n FROM gone WHERE sequence > ?", (self._seen.gone,))
                     self._resident.remove([one["n"] for one in numbers])
                 if row > self._seen.row:
-                    self._read_on(connection)
+                    self._read_on(connection, gone)
                 self._seen = _Seen(row, gone)
             return self._resident.view(where)
 
-    def _read_on(self, connection: sqlite3.Connection) -> None:
+    def _read_on(self, connection: sqlite3.Connection, gone: int) -> None:
         found = connection.execute(
             "SELECT n, id, document, tags, space, vector FROM rows WHERE n > ? ORDER BY n", (self._seen.row,)
         )
         while part := found.fetchmany(_READ_ROWS):
             held = [Held(row["n"], row["id"], row["document"], row["space"]) for row in part]
             self._resident.add(held, [json.loads(row["tags"]) for row in part], self._vectors(part))
+            self._seen = _Seen(held[-1].number, gone)  # an error in the next part must not add these again
 
     def _two_stages(self, view: View, queries: NDArray[np.float32], limit: int, oversampling: float) -> list[Found]:
         assert view.coder is not None
@@ -237,14 +238,14 @@ class ExactEngine:
 
     def _read_vectors(self, rows: Sequence[Held]) -> "_Read":
         """Return the full vectors of those rows that are still there."""
-        numbers = {row.number: row for row in rows}
+        held = {row.id: row for row in rows}  # by id: a row that was written meanwhile has another number
         with self._database.reading() as connection:
             found = [
                 row
-                for part in _parts(list(numbers), _AT_ONCE)
-                for row in connection.execute(f"SELECT n, vector FROM rows WHERE n IN ({_marks(part)})", part)
+                for part in _parts(list(held), _AT_ONCE)
+                for row in connection.execute(f"SELECT id, vector FROM rows WHERE id IN ({_marks(part)})", part)
             ]
-        return _Read([numbers[row["n"]] for row in found], self._vectors(found))
+        return _Read([held[row["id"]] for row in found], self._vectors(found))
 
     def _rows(self, found: Sequence[sqlite3.Row], *, vectors: bool) -> Rows:
         return Rows(

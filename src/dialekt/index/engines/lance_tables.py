@@ -16,7 +16,6 @@ from dialekt.index.records import EngineSpec, Rows
 
 COLUMNS = ("id", "document_id", "hash", "tags", "space")
 _CONFLICT = "conflict"
-_LONGEST_MESSAGE = 200
 
 
 class CommitConflictError(Exception):
@@ -86,9 +85,9 @@ def lance_errors(folder: Path) -> Iterator[None]:
             raise StorageError(
                 "the disk is full; nothing was changed", path=folder, hint="free some space and try again"
             ) from error
-        first = message.splitlines()[0][:_LONGEST_MESSAGE] if message else type(error).__name__
-        raise StorageError(
-            f"the LanceDB files cannot be used: {first}",
+        fault = "the schema does not match" if "schema" in message.lower() else type(error).__name__
+        raise StorageError(  # without the library's words, which may quote a filter
+            f"the LanceDB files cannot be used: {fault}",
             path=folder,
             hint="check disk and permissions; if files are damaged, drop this index version and build it again",
         ) from error

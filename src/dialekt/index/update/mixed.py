@@ -1,11 +1,13 @@
 """Searching an index version in which some rows are mapped from an older model and some are new."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dialekt.errors import DialektError
 from dialekt.index.engines.base import VectorEngine
 from dialekt.index.filters import Filter
 from dialekt.index.records import EngineSize, Found, Release, Rows, SearchSettings
@@ -72,7 +74,8 @@ class MixedEngine:
         depth = limit if self._freshen is None else max(limit, self._shortlist)
         merged = self._merged(queries, depth, settings, where)
         if self._freshen is not None:
-            merged = _refreshed(merged, queries, self._freshen)
+            with suppress(DialektError):  # embedding takes too long or is not to be had: calibrated scores will do
+                merged = _refreshed(merged, queries, self._freshen)
         return [_first(found, limit) for found in merged]
 
     def _merged(
