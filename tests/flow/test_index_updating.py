@@ -8,7 +8,7 @@ from tests.flow.test_releasing import works_of
 from dialekt.errors import GateError, NotFoundError, UsageError
 from dialekt.flow.index_updating import UpdateStep, UpdateWishes, update
 from dialekt.flow.indexing import IndexWorks
-from dialekt.flow.releasing import Wishes, build, migrate
+from dialekt.flow.releasing import Wishes, build, drop, migrate
 from dialekt.index.checks import check_rows
 from dialekt.index.update.mixed import MIXED, is_mapped
 
@@ -94,3 +94,16 @@ def test_a_map_that_does_not_help_is_refused(project_copy: Path) -> None:
         assert works.catalogue.live() == "r1"
         facts = migrate(works, Wishes("v1"))
         assert facts.fill.kept == 16
+
+
+def test_a_migration_embeds_what_an_update_has_mapped(project_copy: Path) -> None:
+    """Also when the release that was mapped from is gone, and the update can go on no more."""
+    with works_of(project_copy) as works:
+        build(works, BASE)
+        update(works, UpdateWishes("v1", 0.6, target=0.01, override="a small corpus"))
+        drop(works, "r1")
+        with pytest.raises(NotFoundError, match="mapped from is gone"):
+            update(works, UpdateWishes("v1"))
+        migrate(works, Wishes("v1"))
+        assert spaces(works, "i2") == {True: 0, False: 80}
+        assert MIXED not in works.catalogue.release("r2").facts

@@ -190,3 +190,49 @@ def test_documents_alone_can_be_indexed(tiny_model: Path, tmp_path: Path) -> Non
         facts = build(works, BASE)
         assert (facts.fill.units, works.catalogue.live()) == (3, "r1")
         assert facts.checks[-1].passed
+
+
+def test_changed_prompts_are_another_model(project_copy: Path) -> None:
+    """A prompt that was changed since is found out: the vectors of two prompts never meet in one version."""
+    with works_of(project_copy) as works:
+        build(works, BASE)
+    with works_of(project_copy, 'model.document_prompt="passage: "') as works:
+        live = works.catalogue.release("live")
+        with pytest.raises(ModelError, match="with another model than"):
+            verify(works, live)
+        with pytest.raises(UsageError, match="of another model or kind"):
+            build(works, BASE)
+
+
+def test_a_live_release_that_cannot_be_compared_with_is_said_first(project_copy: Path) -> None:
+    """Before anything is embedded; with a reason the new release goes live without the comparison."""
+    with works_of(project_copy) as works:
+        build(works, BASE)
+    with works_of(project_copy, 'model.document_prompt="passage: "') as works:
+        with pytest.raises(GateError, match="cannot be compared with the live one"):
+            migrate(works, BASE)
+        assert [version.name for version in works.catalogue.versions()] == ["i1"]
+        assert migrate(works, Wishes("base", override="the prompt was wrong")).switch is not None
+
+
+def test_an_index_that_grew_keeps_its_engine(project_copy: Path) -> None:
+    """What `auto` would choose today is for the next migration, not for bringing documents up to date."""
+    with works_of(project_copy) as works:
+        build(works, BASE)
+    with works_of(project_copy, "index.exact_rows=10") as works:
+        assert build(works, Wishes()).version.spec.engine.value == "exact"
+
+
+def test_an_emptied_index_can_be_brought_up_to_date(tiny_model: Path, tmp_path: Path) -> None:
+    """Without a document there is nothing to measure recall with, and nothing to refuse."""
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "one.md").write_text("solar panel", encoding="utf-8")
+    shutil.copytree(tiny_model, tmp_path / "base")
+    (tmp_path / "dialekt.toml").write_text('[corpus]\npath = "pages"\n\n[model]\nbase = "base"\n', encoding="utf-8")
+    with works_of(tmp_path) as works:
+        build(works, BASE)
+        works.opened.documents.write([], deleted=list(works.opened.documents.document_ids()))
+        assert build(works, Wishes(read_corpus=False)).fill.removed == 1
+    with works_of(tmp_path, 'model.document_prompt="passage: "') as works:
+        facts = migrate(works, Wishes("base", override="an empty index", read_corpus=False))
+        assert (facts.fill.units, facts.switch is not None) == (0, True)

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.index.texts import add_version, document, embed
+from tests.index.texts import DIMENSION, add_version, document, embed
 
+from dialekt.config import IndexEngine
 from dialekt.index.building import any_of, fill, nothing_known, vectors_of, vectors_of_matrix
 from dialekt.index.checks import check_rows
 from dialekt.index.documents import content_hash
 from dialekt.index.importing import import_corpus
 from dialekt.index.opened import OpenIndex
-from dialekt.index.records import State
+from dialekt.index.records import EngineSpec, State
 from dialekt.types import Document, Role
 
 
@@ -153,3 +154,38 @@ def test_chunks_of_a_document_are_brought_in_together(opened: OpenIndex) -> None
     before = opened.documents.tail()
     import_corpus(opened.database, [chunks[0], Document("d#1", "changed", parent_id="doc")])
     assert set(opened.documents.changes_since(before).units) == {"d#1", "d#2"}
+
+
+def test_others_apply_what_is_written_while_a_live_version_is_filled(opened: OpenIndex) -> None:
+    """A long fill holds the version only to store a chunk, not while texts are embedded."""
+    version = add_version(opened).name
+    fill(opened, version, embed)
+    opened.documents.write([document(f"n{n}", f"new text {n}") for n in range(60)])
+    seen: list[bool] = []
+
+    def apply_meanwhile(texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        other = OpenIndex.open(opened.folder)
+        other.documents.write([document(f"w{len(seen)}")])
+        other.apply(version, embed)
+        seen.append(len(other.engine(version).fetch([f"w{len(seen)}"])) == 1)
+        other.close()
+        return embed(texts, role)
+
+    fill(opened, version, apply_meanwhile, chunk_documents=20)
+    assert seen
+    assert all(seen)
+    assert check_rows(opened, version).passed
+
+
+def test_a_version_that_grows_gets_the_indexes_of_its_size(tmp_path: Path) -> None:
+    """LanceDB makes none for a hundred rows; filled up to thousands, the version has one."""
+    opened = OpenIndex.open(tmp_path, create=True)
+    opened.documents.write([document(f"d{n}", f"text {n}") for n in range(100)])
+    spec = EngineSpec(IndexEngine.LANCEDB, DIMENSION)
+    version = opened.catalogue.add_version("s0", spec, created="2026-01-01T00:00:00+00:00").name
+    fill(opened, version, embed)
+    assert opened.engine(version).efforts == (0,)
+    opened.documents.write([document(f"d{n}", f"text {n}") for n in range(6_000)])
+    fill(opened, version, embed)
+    assert len(opened.engine(version).efforts) > 1
+    opened.close()

@@ -174,6 +174,7 @@ def test_units_that_change_during_the_check_are_no_fault(opened: OpenIndex) -> N
     opened.apply(version, embed)
     opened.documents.write([document("a", "new text"), document("c")], deleted=["b"])
     assert check_rows(opened, version).passed
+    assert check_vectors(opened, version, embed, seed=1).facts == {"units": 0}
 
 
 def test_chunks_follow_their_document(opened: OpenIndex) -> None:

@@ -2,10 +2,12 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from tests.index.texts import add_version, document, embed
 
 from dialekt.errors import GateError, NotFoundError, StorageError, UsageError
@@ -14,6 +16,7 @@ from dialekt.index.building import fill
 from dialekt.index.checks import check_rows
 from dialekt.index.opened import OpenIndex
 from dialekt.index.records import Release, SwitchKind
+from dialekt.types import Role
 
 NOW = "2026-01-01T00:00:00+00:00"
 
@@ -160,3 +163,35 @@ def test_an_unknown_release_is_told_of_with_the_nearest(opened: OpenIndex) -> No
         opened.catalogue.release("r7")
     with pytest.raises(NotFoundError, match="no release is live"):
         opened.catalogue.release("live")
+
+
+def test_a_drop_that_was_interrupted_is_finished_by_the_next(
+    opened: OpenIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Vectors go first: whatever stops the drop, the release is still listed and can be dropped again."""
+    first, second = make_release(opened), make_release(opened, space="s1", model="v2")
+    switching.go_live(opened, first.name, embed, now=NOW)
+
+    def fail(*_: object, **__: object) -> None:
+        raise StorageError("the power is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(opened.catalogue), "remove_release", fail)
+        with pytest.raises(StorageError, match="power is gone"):
+            switching.drop(opened, second.name)
+    assert switching.drop(opened, second.name) == second.index
+    assert [release.name for release in opened.catalogue.releases()] == [first.name]
+
+
+def test_a_switch_that_fails_takes_its_announcement_back(opened: OpenIndex) -> None:
+    """No server keeps a second model in memory for a release that will not come."""
+    first, second = make_release(opened), make_release(opened, space="s1", model="v2")
+    switching.go_live(opened, first.name, embed, now=NOW)
+    opened.documents.write([document("new")])
+
+    def fail(texts: Sequence[str], role: Role) -> NDArray[np.float32]:
+        raise StorageError("the encoder is gone")
+
+    with pytest.raises(StorageError, match="encoder is gone"):
+        switching.go_live(opened, second.name, fail, now=NOW)
+    assert (opened.catalogue.announced(), opened.catalogue.live()) == ("", first.name)

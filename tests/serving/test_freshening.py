@@ -65,3 +65,21 @@ def test_what_is_deleted_is_not_brought_back_by_a_search(half_mapped: Path, tiny
     opened = OpenIndex.open(half_mapped)
     assert len(opened.engine("i1").fetch(["pump"])) == 0
     opened.close()
+
+
+def test_a_server_takes_up_how_a_release_is_to_be_searched_now(half_mapped: Path, tiny_model: Path) -> None:
+    """What a command records of the live release reaches a running server without a switch."""
+    opened = OpenIndex.open(half_mapped)
+    known = opened.catalogue.release("r1").facts[MIXED]
+    opened.catalogue.forget_fact("r1", MIXED)
+    with searching(half_mapped, tiny_model) as served:
+        served.post("/search", {"query": "pump", "k": 5})
+        time.sleep(0.3)
+        assert _mapped(half_mapped) == 4
+        opened.catalogue.set_facts("r1", {MIXED: known})
+        end = time.monotonic() + 10
+        while _mapped(half_mapped) and time.monotonic() < end:
+            served.post("/search", {"query": "pump", "k": 5})
+            time.sleep(0.1)
+    opened.close()
+    assert _mapped(half_mapped) == 0

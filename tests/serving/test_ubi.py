@@ -133,6 +133,17 @@ def test_files_are_closed_by_size_and_by_day(tmp_path: Path) -> None:
     assert sorted(event["session_id"] for event in _lines(tmp_path)) == [f"s{number:03}" for number in range(20)]
 
 
+def test_a_file_that_somebody_deleted_is_begun_anew(tmp_path: Path) -> None:
+    """What is written after a deletion is in a file again."""
+    log = UbiLog(_config(tmp_path))
+    log.write_events([EVENT | {"session_id": "lost"}])
+    for file in tmp_path.iterdir():
+        file.unlink()
+    log.write_events([EVENT | {"session_id": "kept"}])
+    log.close()
+    assert [event["session_id"] for event in _lines(tmp_path)] == ["kept"]
+
+
 def test_two_servers_write_files_of_their_own(tmp_path: Path) -> None:
     """Servers that share a folder never write into the same file, even when they begin in the same second."""
     moment = datetime(2026, 3, 1, tzinfo=UTC)
