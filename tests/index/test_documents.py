@@ -133,3 +133,24 @@ def test_a_damaged_file_is_told_of(tmp_path: Path) -> None:
     (tmp_path / FILE_NAME).write_bytes(b"not a database" * 500)
     with pytest.raises(StorageError, match="damaged"):
         open_database(tmp_path)
+
+
+def test_a_full_disk_loses_nothing_that_was_there(documents: Documents) -> None:
+    """The error says so, nothing of the write is kept, and with room the same write succeeds."""
+    documents.write([document(f"d{n}") for n in range(50)])
+    before = documents.checksum()
+    with documents.database.reading() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    limit(documents, pages + 2)
+    large = [document(f"n{n}", "many words " * 200) for n in range(500)]
+    with pytest.raises(StorageError, match="the disk is full; nothing was changed"):
+        documents.write(large)
+    assert documents.checksum() == before
+    limit(documents, 1_000_000)
+    assert documents.write(large).changed == 500
+
+
+def limit(documents: Documents, pages: int) -> None:
+    """Let the file have so many pages, as a disk without more room does."""
+    with documents.database.reading() as connection:
+        connection.execute(f"PRAGMA max_page_count = {pages}")

@@ -42,7 +42,7 @@ class IndexConfig(Section):
     engine: IndexEngine = Field(
         default=IndexEngine.AUTO, description="auto: exact up to exact_rows documents, above it lancedb"
     )
-    exact_rows: PositiveInt = Field(default=20_000, description="up to here auto takes exact search")
+    exact_rows: PositiveInt = Field(default=100_000, description="up to here auto takes exact search")
     url: str | None = Field(
         default=None,
         description="of PostgreSQL or Qdrant, or both with a blank between; better in DIALEKT_INDEX__URL",

@@ -74,7 +74,7 @@ class Documents:
     """Documents of an index. Every method is one transaction; any thread or process may call."""
 
     def __init__(self, database: Database):
-        self._database = database
+        self.database = database
 
     def write(self, units: Iterable[Document], *, deleted: Sequence[str] = (), may_move: bool = False) -> Written:
         """Put units in the place of everything that their documents were before, and remove whole documents.
@@ -84,7 +84,7 @@ class Documents:
         """
         new = [_checked(unit) for unit in units]
         kept = {unit.id for unit in new}
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             if not may_move:
                 _check_owners(connection, new)
             gone = set(_units_of(connection, [*{_document(unit) for unit in new}, *deleted])) - kept
@@ -102,7 +102,7 @@ class Documents:
         changed = []
         for fields in documents.values():
             check_metadata(fields)
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             for document, fields in documents.items():
                 rows = connection.execute("SELECT id, metadata FROM units WHERE document = ?", (document,)).fetchall()
                 for row in rows:
@@ -116,7 +116,7 @@ class Documents:
 
     def known(self, documents: Sequence[str]) -> set[str]:
         """Return which of the whole documents are there."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return {
                 row["document"]
                 for part in _parts(documents)
@@ -125,7 +125,7 @@ class Documents:
 
     def read(self, units: Sequence[str]) -> dict[str, Document]:
         """Return units by id; what is not there is left out."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return {
                 row["id"]: _document_of(row)
                 for part in _parts(units)
@@ -134,52 +134,52 @@ class Documents:
 
     def whole(self, document: str) -> list[Document]:
         """Return the units of a whole document, in the order in which they were first written; none if it is gone."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute("SELECT * FROM units WHERE document = ? ORDER BY n", (document,))
             return [_document_of(row) for row in rows]
 
     def document_ids(self) -> set[str]:
         """Return the ids of all whole documents."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return {row["document"] for row in connection.execute("SELECT DISTINCT document FROM units")}
 
     def count(self) -> int:
         """Return the number of units."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return int(connection.execute("SELECT count(*) FROM units").fetchone()[0])
 
     def characters(self) -> int:
         """Return the length of all units, title and text."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             total = connection.execute("SELECT total(length(title) + length(text)) FROM units").fetchone()[0]
         return int(total)
 
     def sample(self, size: int, *, seed: int) -> list[str]:
         """Return the ids of some units, the same for the same units and seed."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute("SELECT id FROM units ORDER BY n").fetchall()
         return [row["id"] for row in random.Random(seed).sample(rows, min(size, len(rows)))]  # noqa: S311 - no secret
 
     def search_words(self, query: str, limit: int, *, where: Filter) -> list[WordHit]:
         """Return the best units for the query's words (BM25), best first."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return search_words(connection, query, limit, where=where)
 
     def tail(self) -> int:
         """Return the last position of the log."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             return tail_of(connection)
 
     def snapshot(self) -> Snapshot:
         """Return what every unit is, all at one position of the log."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute("SELECT id, document, hash, metadata FROM units")
             entries = {row["id"]: _entry(row) for row in rows}
             return Snapshot(entries, tail_of(connection))
 
     def changes_since(self, sequence: int) -> Changes:
         """Return which units changed after a position of the log, each once."""
-        with self._database.reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(
                 "SELECT unit FROM changes WHERE sequence > ? GROUP BY unit ORDER BY max(sequence)", (sequence,)
             )
@@ -193,7 +193,7 @@ class Documents:
 
     def forget_changes(self, until: int, *, keep: int = KEPT_CHANGES) -> None:
         """Shorten the log: every index version has applied it up to here. The last ones stay for who looks just now."""
-        with self._database.writing() as connection:
+        with self.database.writing() as connection:
             connection.execute("DELETE FROM changes WHERE sequence <= ?", (until - keep,))
 
 
