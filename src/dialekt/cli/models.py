@@ -93,14 +93,19 @@ def promote_model(
     quiet: QuietOption = False,
 ) -> None:
     """Make a version the champion; refused with exit code 3 when the evidence does not hold."""
+    from dialekt.index.schema import FILE_NAME as INDEX_FILE
     from dialekt.registry.aliases import promote
 
     screen = open_screen("models.promote", as_json=as_json, quiet=quiet)
-    config = _open(project, settings).config.registry
-    done = promote(config.path, version, minimum_gain=config.minimum_gain, override_reason=override, now=_now())
+    opened = _open(project, settings).config
+    registry, minimum = opened.registry.path, opened.registry.minimum_gain
+    done = promote(registry, version, minimum_gain=minimum, override_reason=override, now=_now())
     screen.results.print(_said(done))
     for reason in done.overridden:
         screen.results.print(f"overruled: {reason}", markup=False, soft_wrap=True)
+    has_index = (opened.index.path / INDEX_FILE).is_file()
+    step = "dialekt index migrate" if has_index else "dialekt index build, or dialekt serve"
+    screen.messages.print(f"Next: {step}", style="dim")
     screen.finish(_plain(done))
 
 
