@@ -149,6 +149,7 @@ def verify_release(
     quiet: QuietOption = False,
 ) -> None:
     """Compare a release's rows with the documents, and its vectors with its model; exit code 3 when they differ."""
+    from dialekt.cli.index_results import show_checks
     from dialekt.errors import GateError
     from dialekt.flow.facts import plain
     from dialekt.flow.releasing import verify
@@ -206,15 +207,6 @@ def release_answer(works: "IndexWorks", release: Any) -> dict[str, Any]:
         "disk_bytes": engine.size().disk_bytes,
         "created": release.created,
     }
-
-
-def show_checks(screen: Screen, checks: Any) -> None:
-    """Print a line per check."""
-    from rich.markup import escape
-
-    for check in checks:
-        mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
-        screen.results.print(f"  {mark} {check.name:<8} {escape(check.detail)}", soft_wrap=True)
 
 
 @contextmanager

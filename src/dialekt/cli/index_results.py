@@ -1,13 +1,23 @@
-"""What `dialekt index build` and `migrate` print."""
+"""What `dialekt index build`, `migrate`, `update` and `verify` print."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from dialekt.cli.index import show_checks
+from rich.markup import escape
+
 from dialekt.cli.screen import Screen
 from dialekt.cli.watching import duration
 from dialekt.flow.facts import plain
 from dialekt.flow.indexing import Estimate
 from dialekt.flow.releasing import ReleaseFacts
+from dialekt.index.checks import Check
+
+
+def show_checks(screen: Screen, checks: Sequence[Check]) -> None:
+    """Print a line per check."""
+    for check in checks:
+        mark = "[green]✓[/]" if check.passed else "[red]✗[/]"
+        screen.results.print(f"  {mark} {check.name:<8} {escape(check.detail)}", soft_wrap=True)
 
 
 def show_estimate(screen: Screen, ahead: Estimate) -> None:

@@ -76,7 +76,7 @@ def _show_step(screen: Screen, step: "UpdateStep") -> None:
 
 
 def _show(screen: Screen, facts: "UpdateFacts") -> None:
-    from dialekt.cli.index import show_checks
+    from dialekt.cli.index_results import show_checks
 
     screen.results.print(f"map: {facts.gate.reason}", soft_wrap=True, markup=False)
     show_checks(screen, facts.checks)
