@@ -49,6 +49,11 @@ def embed(texts: Sequence[str], _: Role) -> NDArray[np.float32]:
     return scaled
 
 
+def first_text(name: str) -> str:
+    """Return what a document says before anybody has written it."""
+    return f"first text of {name}"
+
+
 class Notes:
     """What was begun and what was acknowledged, in a file that survives the worker."""
 
@@ -70,7 +75,8 @@ class Truth:
 
     def allows(self, name: str, text: str | None) -> bool:
         """Whether a document may be in this state."""
-        return text == self.texts.get(name) or (name in self.open and text == self.open[name])
+        known = self.texts.get(name, first_text(name))
+        return text == known or (name in self.open and text == self.open[name])
 
 
 def read_truth(path: Path) -> Truth:
@@ -126,7 +132,8 @@ def work(folder: Path, spec: EngineSpec, url: str | None, seed: int) -> None:
 
 def _ensure_live(opened: OpenIndex, spec: EngineSpec) -> None:
     if not opened.catalogue.live():
-        opened.documents.write([Document(f"d{n}", f"first text {n}") for n in range(DOCUMENTS)])
+        names = [f"d{n}" for n in range(DOCUMENTS)]
+        opened.documents.write([Document(name, first_text(name)) for name in names])
         _go(opened, spec, "s0")
 
 
@@ -202,7 +209,7 @@ def faults(folder: Path, url: str | None) -> list[str]:
         for name in names:
             unit = stored.get(name)
             if not truth.allows(name, unit.text if unit else None):
-                found.append(f"{name} is not what was acknowledged")
+                found.append(f"{name} is {unit and unit.text!r}, acknowledged was {truth.texts.get(name)!r}")
         settle(opened, folder / "notes.ndjson")
         return found
     finally:
