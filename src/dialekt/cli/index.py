@@ -100,17 +100,20 @@ def list_releases(
     screen = open_screen("index.list", as_json=as_json, quiet=quiet)
     with _opened(project, settings) as works:
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
-        for title in ("release", "model", "index", "engine", "first stage", "rows", "on disk", "created"):
+        for title in ("release", "model", "vectors", "rows", "on disk", "created"):
             table.add_column(title, no_wrap=True, justify="right" if title in {"rows", "on disk"} else "left")
         rows = [release_answer(works, release) for release in works.catalogue.releases()]
         for row in rows:
             mark = f"[bold green]{row['release']}[/] live" if row["live"] else str(row["release"])
             mark += " (rollback)" if row["rollback"] else "" if row["state"] == "ready" else f" {row['state']}"
-            created = str(row["created"])[:16].replace("T", " ")
-            size = f"{row['disk_bytes'] / 1e6:,.1f} MB"
-            cells = (row["model"], row["index"], row["engine"], row["first_stage"] or "–")
-            table.add_row(mark, *map(str, cells), f"{row['rows']:,}", size, created)
+            vectors = f"{row['index']} {row['engine']} {row['first_stage']}".strip()
+            there = not row["fault"]
+            size, count = (f"{row['disk_bytes'] / 1e6:,.1f} MB", f"{row['rows']:,}") if there else ("?", "?")
+            table.add_row(mark, str(row["model"]), vectors, count, size, str(row["created"])[:16].replace("T", " "))
         screen.results.print(table if rows else "no release yet; dialekt index build makes one")
+        for row in rows:
+            if row["fault"]:
+                screen.messages.print(f"{row['release']}: {row['fault']}", markup=False, soft_wrap=True)
         screen.finish({"live": works.catalogue.live() or None, "releases": rows})
 
 
@@ -190,9 +193,18 @@ app.command("update")(update_index)
 
 def release_answer(works: "IndexWorks", release: Any) -> dict[str, Any]:
     """Return what lists and `--json` say of a release."""
+    from dialekt.errors import DialektError
+
     version = works.catalogue.version(release.index)
-    engine = works.opened.engine(version.name)
     stage = version.spec.first_stage
+    rows: int | None = None
+    size: int | None = None
+    fault = ""
+    try:
+        engine = works.opened.engine(version.name)
+        rows, size = engine.count(), engine.size().disk_bytes
+    except DialektError as error:  # its server is away: the others are listed all the same
+        fault = error.message
     return {
         "release": release.name,
         "live": release.name == works.catalogue.live(),
@@ -203,8 +215,9 @@ def release_answer(works: "IndexWorks", release: Any) -> dict[str, Any]:
         "engine": version.spec.engine.value,
         "first_stage": f"{stage.dimensions} {stage.quantization.value}" if stage else "",
         "dimension": version.spec.dimension,
-        "rows": engine.count(),
-        "disk_bytes": engine.size().disk_bytes,
+        "rows": rows,
+        "disk_bytes": size,
+        "fault": fault,
         "created": release.created,
     }
 
