@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from dialekt.errors import ConfigError, GateError, ModelError, NotFoundError, St
 from dialekt.flow import indexing
 from dialekt.flow.indexing import Estimate, IndexWorks, open_works
 from dialekt.flow.project import open_project
-from dialekt.flow.releasing import Wishes, build, drop, migrate, roll_back, verify
-from dialekt.index.records import State
+from dialekt.flow.release_gate import Side, gate_queries
+from dialekt.flow.releasing import Wishes, build, check_recall, drop, migrate, roll_back, verify
+from dialekt.index.records import SearchSettings, State
+from dialekt.index.searching import Searcher
+from dialekt.index.tuning import Tuned
 from dialekt.types import Document
 
 BASE = Wishes("base")
@@ -236,3 +240,18 @@ def test_an_emptied_index_can_be_brought_up_to_date(tiny_model: Path, tmp_path: 
     with works_of(tmp_path, 'model.document_prompt="passage: "') as works:
         facts = migrate(works, Wishes("base", override="an empty index", read_corpus=False))
         assert (facts.fill.units, facts.switch is not None) == (0, True)
+
+
+def test_a_first_stage_that_misses_results_may_pass_by_what_people_judged(project_copy: Path) -> None:
+    """Recall below the target is no fault where NDCG@10 is that of exact search; without judgments it is one."""
+    missed = Tuned(SearchSettings(), recall=0.5, milliseconds=1.0, tried=(), warning="recall@10 is 0.500")
+    with works_of(project_copy) as works:
+        release = build(works, BASE).release
+        embed = works.embed(works.model_of(release))
+        searcher = Searcher(works.opened.documents, works.opened.engine(release.index), release.settings)
+        judged = gate_queries(works.project, works.opened.documents)
+        found = check_recall(missed, Side(searcher, embed), judged, target=0.99)
+        assert found.passed
+        assert found.facts["ndcg_share"] == pytest.approx(1)
+        bare = replace(judged, judgments=None)
+        assert not check_recall(missed, Side(searcher, embed), bare, target=0.99).passed
