@@ -244,7 +244,7 @@ def run_update(case: Case, share: float, seed: int, folder: Path) -> None:
     """Print how the product's own update goes: the share kept and estimated as more is embedded again."""
     source, target = (ExactEngine.open(EngineSpec(IndexEngine.EXACT, case.old.shape[1]), folder / n) for n in "ab")
     units = {unit.id: unit for unit in case.documents}
-    source.load(rows_of(case.documents, "old", lambda *_: case.old))
+    source.load(rows_of(case.documents, "old", case.old))
     vectors = {unit.content: vector for unit, vector in zip(case.documents, case.new, strict=True)}
     sides = Sides(
         source=source,

@@ -28,11 +28,11 @@ def advise_index(
 
     from dialekt.cli.stopping import HeedingObserver
     from dialekt.cli.watching import watch
+    from dialekt.flow.clock import now
     from dialekt.flow.facts import plain
     from dialekt.flow.index_advice import advise_release
     from dialekt.flow.indexing import open_works
     from dialekt.flow.project import open_project
-    from dialekt.flow.releasing import now
     from dialekt.report.advice import write_advice
 
     screen = open_screen("index.advise", as_json=as_json, quiet=quiet)

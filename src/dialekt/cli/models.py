@@ -93,13 +93,14 @@ def promote_model(
     quiet: QuietOption = False,
 ) -> None:
     """Make a version the champion; refused with exit code 3 when the evidence does not hold."""
+    from dialekt.flow.clock import now
     from dialekt.index.schema import FILE_NAME as INDEX_FILE
     from dialekt.registry.aliases import promote
 
     screen = open_screen("models.promote", as_json=as_json, quiet=quiet)
     opened = _open(project, settings).config
     registry, minimum = opened.registry.path, opened.registry.minimum_gain
-    done = promote(registry, version, minimum_gain=minimum, override_reason=override, now=_now())
+    done = promote(registry, version, minimum_gain=minimum, override_reason=override, now=now())
     screen.results.print(_said(done))
     for reason in done.overridden:
         screen.results.print(f"overruled: {reason}", markup=False, soft_wrap=True)
@@ -114,10 +115,11 @@ def roll_back(
     project: ProjectOption = None, settings: SetOption = None, as_json: JsonOption = False, quiet: QuietOption = False
 ) -> None:
     """Make the champion before the present one the champion again."""
+    from dialekt.flow.clock import now
     from dialekt.registry.aliases import rollback
 
     screen = open_screen("models.rollback", as_json=as_json, quiet=quiet)
-    done = rollback(_open(project, settings).config.registry.path, now=_now())
+    done = rollback(_open(project, settings).config.registry.path, now=now())
     screen.results.print(_said(done))
     screen.finish(_plain(done))
 
@@ -129,12 +131,6 @@ def _open(folder: Path | None, overrides: list[str] | None) -> "Project":
     from dialekt.flow.project import open_project
 
     return open_project(folder, overrides=overrides or ())
-
-
-def _now() -> str:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _scores(version: "Version") -> tuple[str, str]:

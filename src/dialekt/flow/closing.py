@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from dialekt import __version__
 from dialekt.errors import NotFoundError, StorageError
 from dialekt.flow.answers import AnswerSources, Found, read_answers
 from dialekt.flow.artefacts import Artefact
+from dialekt.flow.clock import now
 from dialekt.flow.records import StageName
 from dialekt.flow.sides import full_tuning
 from dialekt.flow.workbench import Workbench
@@ -39,7 +39,7 @@ def register_model(workbench: Workbench, out: Path, *, progress: ReportProgress)
         title=workbench.config.project.name,
         trust_remote_code=workbench.config.model.trust_remote_code,
     )
-    created = datetime.now(UTC).isoformat(timespec="seconds")
+    created = now()
     facts = register(workbench.config.registry, inputs, created=created, progress=progress)
     write_atomic(out / "version.json", json.dumps({"version": facts.version, "content_id": facts.content_id}))
     return facts

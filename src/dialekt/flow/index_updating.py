@@ -7,11 +7,12 @@ from functools import partial
 
 from dialekt.errors import GateError, NotFoundError, UsageError
 from dialekt.flow.artefacts import ArtefactStore
+from dialekt.flow.clock import now
 from dialekt.flow.index_models import IndexedModel, find_model
 from dialekt.flow.indexing import IndexWorks, at_work, find_release, wanted_spec
 from dialekt.flow.records import StageName
 from dialekt.flow.release_gate import GateQueries, Side, gate_queries, ranked, score_rankings
-from dialekt.flow.releasing import judge_release, now, require
+from dialekt.flow.releasing import judge_release, require
 from dialekt.index import switching
 from dialekt.index.building import fill
 from dialekt.index.checks import Check

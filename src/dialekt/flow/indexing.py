@@ -14,6 +14,7 @@ from dialekt.config import IndexConfig, IndexEngine, Quantization
 from dialekt.errors import ConfigError, DialektError, StorageError, UsageError
 from dialekt.flow import journey
 from dialekt.flow.artefacts import ArtefactStore
+from dialekt.flow.clock import now
 from dialekt.flow.index_models import Encoders, IndexedModel, check_first_stage, model_of
 from dialekt.flow.project import Project
 from dialekt.flow.records import Observer, StageName
@@ -147,8 +148,8 @@ def find_release(works: IndexWorks, model: IndexedModel, spec: EngineSpec) -> Re
                 f"dialekt index drop {release.name}",
             )
     same = next((found for found in versions.values() if (found.space, found.spec) == (model.space, spec)), None)
-    version = same or works.catalogue.add_version(model.space, spec, created=_now())
-    return works.catalogue.add_release(version.name, model=model.reference, model_id=model.model_id, created=_now())
+    version = same or works.catalogue.add_version(model.space, spec, created=now())
+    return works.catalogue.add_release(version.name, model=model.reference, model_id=model.model_id, created=now())
 
 
 def known_vectors(works: IndexWorks, version: IndexVersion, embed: Embed) -> Known:
@@ -236,9 +237,3 @@ def _journey_vectors(project: Project, stage: StageName, embed: Embed) -> Known 
     if float(cosines.min()) < SAME_VECTOR:
         return None
     return vectors_of_matrix([content_hash(unit) for unit in units], vectors.document_vectors)
-
-
-def _now() -> str:
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC).isoformat(timespec="seconds")

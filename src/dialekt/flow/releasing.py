@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 
 from dialekt.errors import GateError, ModelError, NotFoundError, StorageError, UsageError
+from dialekt.flow.clock import now
 from dialekt.flow.index_models import IndexedModel, find_model
 from dialekt.flow.indexing import (
     Estimate,
@@ -116,11 +116,6 @@ def verify(works: IndexWorks, release: Release) -> tuple[Check, ...]:
     )
 
 
-def now() -> str:
-    """Return the time as releases and switches record it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _changed_kind(works: IndexWorks, live: Release, model: IndexedModel) -> bool:
     version = works.catalogue.version(live.index)
     return (version.space, version.spec) != (model.space, wanted_spec(works, model, live=live))
@@ -168,8 +163,10 @@ def _make(
     is_live = live is not None and live.name == release.name
     tuned: Tuned | None = None
     switch: Switch | None = None
-    checks: tuple[Check, ...] = (check_rows(works.opened, version.name),)
-    if not is_live:
+    checks: tuple[Check, ...]
+    if is_live:
+        checks = (check_rows(works.opened, version.name),)
+    else:
         tuned, checks = judge_release(works, release, model, live)
         require(works, release, checks, override=wishes.override)
     if wishes.switch and not is_live:

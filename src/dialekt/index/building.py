@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from dialekt.index.documents import Documents, content_hash
 from dialekt.index.engines.base import VectorEngine
 from dialekt.index.filters import tags_of
-from dialekt.index.opened import OpenIndex
+from dialekt.index.opened import OpenIndex, rows_of
 from dialekt.index.records import Embed, IndexVersion, Rows, State
 from dialekt.types import Document, Progress, ReportProgress, Role, no_progress
 
@@ -185,15 +185,8 @@ def _embedded(units: Sequence[Document], space: str, embed: Embed, known: Known)
     if new:
         made = embed([unit.content for unit in new.values()], Role.DOCUMENT)
         vectors |= dict(zip(new, made, strict=True))
-    rows = Rows(
-        ids=tuple(unit.id for unit in units),
-        document_ids=tuple(unit.parent_id for unit in units),
-        hashes=tuple(hashes),
-        tags=tuple(tags_of(unit.metadata) for unit in units),
-        spaces=(space,) * len(units),
-        vectors=np.stack([vectors[content] for content in hashes]).astype(np.float32, copy=False),
-    )
-    return rows, reused
+    stacked = np.stack([vectors[content] for content in hashes]).astype(np.float32, copy=False)
+    return rows_of(units, space, stacked), reused
 
 
 def _reuse_note(reused: int) -> str:

@@ -18,12 +18,11 @@ from dialekt.index.filters import Filter, tags_of
 from dialekt.index.records import Checksum
 from dialekt.index.words import WordHit, search_words
 from dialekt.store.hashing import hash_text
-from dialekt.store.sqlite import Database
+from dialekt.store.sqlite import Database, in_parts, marks
 from dialekt.types import Document
 
 MAX_ID_CHARACTERS = 512
 KEPT_CHANGES = 10_000  # of a log that is shortened
-_AT_ONCE = 500  # ids in one question to SQLite
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +118,8 @@ class Documents:
         with self.database.reading() as connection:
             return {
                 row["document"]
-                for part in _parts(documents)
-                for row in connection.execute(f"SELECT document FROM units WHERE document IN ({_marks(part)})", part)
+                for part in in_parts(documents)
+                for row in connection.execute(f"SELECT document FROM units WHERE document IN ({marks(part)})", part)
             }
 
     def read(self, units: Sequence[str]) -> dict[str, Document]:
@@ -128,8 +127,8 @@ class Documents:
         with self.database.reading() as connection:
             return {
                 row["id"]: _document_of(row)
-                for part in _parts(units)
-                for row in connection.execute(f"SELECT * FROM units WHERE id IN ({_marks(part)})", part)
+                for part in in_parts(units)
+                for row in connection.execute(f"SELECT * FROM units WHERE id IN ({marks(part)})", part)
             }
 
     def whole(self, document: str) -> list[Document]:
@@ -275,27 +274,18 @@ def _entry(row: sqlite3.Row) -> Entry:
 def _entries(connection: sqlite3.Connection, units: Sequence[str]) -> dict[str, Entry]:
     return {
         row["id"]: _entry(row)
-        for part in _parts(units)
+        for part in in_parts(units)
         for row in connection.execute(
-            f"SELECT id, document, hash, metadata FROM units WHERE id IN ({_marks(part)})", part
+            f"SELECT id, document, hash, metadata FROM units WHERE id IN ({marks(part)})", part
         )
     }
 
 
 def _units_of(connection: sqlite3.Connection, documents: Sequence[str]) -> Iterator[str]:
-    for part in _parts(documents):
-        rows = connection.execute(f"SELECT id FROM units WHERE document IN ({_marks(part)})", part)
+    for part in in_parts(documents):
+        rows = connection.execute(f"SELECT id FROM units WHERE document IN ({marks(part)})", part)
         yield from [row["id"] for row in rows]
 
 
 def _remove(connection: sqlite3.Connection, units: Iterable[str]) -> None:
     connection.executemany("DELETE FROM units WHERE id = ?", [(unit,) for unit in units])
-
-
-def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(values), _AT_ONCE):
-        yield values[start : start + _AT_ONCE]
-
-
-def _marks(values: Sequence[str]) -> str:
-    return ", ".join("?" * len(values))

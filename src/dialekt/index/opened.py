@@ -5,6 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dialekt.config import IndexEngine
 from dialekt.errors import NotFoundError
 from dialekt.index.catalogue import Catalogue
@@ -116,7 +119,8 @@ class OpenIndex:
         kept = {unit.id for unit in same}
         changed = [unit for unit in now.values() if unit.id not in kept]
         if changed:
-            engine.upsert(rows_of(changed, space, embed))
+            vectors = embed([unit.content for unit in changed], Role.DOCUMENT)
+            engine.upsert(rows_of(changed, space, vectors))
 
 
 def url_for(engine: IndexEngine, urls: str | None) -> str | None:
@@ -126,13 +130,13 @@ def url_for(engine: IndexEngine, urls: str | None) -> str | None:
     return found[0] if found else None
 
 
-def rows_of(units: Sequence[Document], space: str, embed: Embed) -> Rows:
-    """Return the rows of units, embedded."""
+def rows_of(units: Sequence[Document], space: str, vectors: NDArray[np.float32]) -> Rows:
+    """Return the rows of units with their vectors (units, dimension), which are of a space."""
     return Rows(
         ids=tuple(unit.id for unit in units),
         document_ids=tuple(unit.parent_id for unit in units),
         hashes=tuple(content_hash(unit) for unit in units),
         tags=tuple(tags_of(unit.metadata) for unit in units),
         spaces=(space,) * len(units),
-        vectors=embed([unit.content for unit in units], Role.DOCUMENT),
+        vectors=vectors,
     )

@@ -2,7 +2,7 @@
 
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -10,7 +10,19 @@ from dialekt.errors import StorageError
 from dialekt.store.atomic import disk_errors
 
 BUSY_SECONDS = 60.0
+VALUES_AT_ONCE = 500  # in one question: SQLite takes 32,766 at most, in older versions 999
 _REPAIR = "restore the file from a backup"
+
+
+def in_parts(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield values in parts that one question can name."""
+    for start in range(0, len(values), VALUES_AT_ONCE):
+        yield values[start : start + VALUES_AT_ONCE]
+
+
+def marks(values: Sequence[str]) -> str:
+    """Return a question mark per value: what stands in `IN (...)` for them."""
+    return ", ".join("?" * len(values))
 
 
 class Database:

@@ -20,12 +20,11 @@ from dialekt.index.filters import Filter
 from dialekt.index.records import EngineSize, EngineSpec, Found, Rows, SearchSettings
 from dialekt.models.topk import NO_DOCUMENT, select_best
 from dialekt.store.atomic import disk_errors
-from dialekt.store.sqlite import Database
+from dialekt.store.sqlite import Database, in_parts, marks
 from dialekt.types import ReportProgress, no_progress
 
 _Sliced = TypeVar("_Sliced", Sequence[Any], NDArray[np.float32])
 FILE_NAME = "rows.sqlite"
-_AT_ONCE = 500  # ids in one question to SQLite
 _READ_ROWS = 4_096
 _QUERY_ROWS = 64
 _SPARSE = 0.25  # below this share of passing rows their vectors are gathered, above it all are multiplied
@@ -143,8 +142,8 @@ class ExactEngine:
         with self._database.reading() as connection:
             found = [
                 row
-                for part in _parts(ids, _AT_ONCE)
-                for row in connection.execute(f"{_select(vectors)} WHERE id IN ({_marks(part)})", part)
+                for part in in_parts(ids)
+                for row in connection.execute(f"{_select(vectors)} WHERE id IN ({marks(part)})", part)
             ]
         return self._rows(found, vectors=vectors)
 
@@ -242,8 +241,8 @@ class ExactEngine:
         with self._database.reading() as connection:
             found = [
                 row
-                for part in _parts(list(held), _AT_ONCE)
-                for row in connection.execute(f"SELECT id, vector FROM rows WHERE id IN ({_marks(part)})", part)
+                for part in in_parts(list(held))
+                for row in connection.execute(f"SELECT id, vector FROM rows WHERE id IN ({marks(part)})", part)
             ]
         return _Read([held[row["id"]] for row in found], self._vectors(found))
 
@@ -320,7 +319,3 @@ def _dump(tags: Sequence[str]) -> str:
 def _parts(items: _Sliced, size: int) -> Iterator[_Sliced]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))

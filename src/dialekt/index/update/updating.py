@@ -11,7 +11,6 @@ from dialekt.errors import InputError
 from dialekt.index.advising import Score
 from dialekt.index.documents import content_hash
 from dialekt.index.engines.base import VectorEngine
-from dialekt.index.filters import tags_of
 from dialekt.index.opened import rows_of
 from dialekt.index.records import Embed, Rows, SearchSettings
 from dialekt.index.update.displacement import Displacement, displace
@@ -199,7 +198,8 @@ class IncrementalUpdate:
             with self._sides.holding():
                 units = list(self._sides.read(lacking[start : start + _SAMPLE_ROWS]).values())
                 if units:
-                    self._sides.store(rows_of(units, self._sides.space, self._sides.embed))
+                    vectors = self._sides.embed([unit.content for unit in units], Role.DOCUMENT)
+                    self._sides.store(rows_of(units, self._sides.space, vectors))
             progress(Progress("sample", min(start + _SAMPLE_ROWS, len(lacking)), len(lacking)))
 
     def _pairs(self, sample: Sequence[str]) -> Pairs:
@@ -227,10 +227,7 @@ class IncrementalUpdate:
             part = rows.take(kept)
             now = [units[unit] for unit in part.ids]
             vectors = self.learnt.fitted.map.apply(part.vectors, [unit.content for unit in now])
-            spaces = (mapped_space(self._sides.space),) * len(part)
-            tags = tuple(tags_of(unit.metadata) for unit in now)
-            documents = tuple(unit.parent_id for unit in now)
-            self._sides.store(Rows(part.ids, documents, part.hashes, tags, spaces, vectors))
+            self._sides.store(rows_of(now, mapped_space(self._sides.space), vectors))
         return len(kept)
 
     def _units(self, *, mapped: bool) -> list[str]:
