@@ -25,7 +25,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import IndexEngine, ModelConfig
-from dialekt.evaluation.metrics import GainTable, judge, ndcg, tabulate
 from dialekt.index.engines.exact import ExactEngine
 from dialekt.index.opened import rows_of
 from dialekt.index.records import EngineSpec
@@ -33,6 +32,7 @@ from dialekt.index.update.gate import judge_map
 from dialekt.index.update.mapping import Pairs, fit_map
 from dialekt.index.update.mixed import is_mapped
 from dialekt.index.update.updating import IncrementalUpdate, PastQueries, Sides
+from dialekt.measures.metrics import GainTable, judge, ndcg, tabulate
 from dialekt.models.encoder import Encoder
 from dialekt.models.topk import top_k
 from dialekt.models.vectors import Vectors, load_vectors

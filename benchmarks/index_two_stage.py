@@ -28,15 +28,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import IndexEngine, ModelConfig
-from dialekt.evaluation.metrics import CUTOFF, GainTable, judge, ndcg, tabulate
 from dialekt.flow.artefacts import ArtefactStore
 from dialekt.flow.project import open_project
 from dialekt.flow.records import StageName
 from dialekt.index.advising import Advice, advise, name_of
 from dialekt.index.engines.base import VectorEngine, open_engine
-from dialekt.index.intervals import share_intervals
 from dialekt.index.records import EngineSpec, FirstStage, Rows, SearchSettings
 from dialekt.index.tuning import tune
+from dialekt.measures.metrics import CUTOFF, GainTable, judge, ndcg, tabulate
+from dialekt.measures.shares import share_intervals
 from dialekt.models.contract import default_matryoshka_dimensions
 from dialekt.models.vectors import load_vectors
 from dialekt.report.advice import write_advice

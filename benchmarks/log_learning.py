@@ -18,10 +18,11 @@ from pathlib import Path
 
 import duckdb
 
-from dialekt.evaluation.records import NDCG, facts_from_json
+from dialekt.evaluation.records import facts_from_json
 from dialekt.flow.journey import run
 from dialekt.flow.project import open_project
 from dialekt.flow.records import StageName
+from dialekt.measures.metrics import NDCG
 
 QRELS_HEADER = "query-id\tcorpus-id\tscore\n"
 

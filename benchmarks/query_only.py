@@ -16,10 +16,11 @@ from pathlib import Path
 from dialekt.config import TunedSide
 from dialekt.evaluation.comparison import Settings
 from dialekt.evaluation.paired import compare_tuned
-from dialekt.evaluation.records import NDCG, Comparison, EvaluationFacts, facts_from_json
+from dialekt.evaluation.records import Comparison, EvaluationFacts, facts_from_json
 from dialekt.flow.journey import run
 from dialekt.flow.project import open_project
 from dialekt.flow.records import StageName
+from dialekt.measures.metrics import NDCG
 
 
 @dataclass(frozen=True)

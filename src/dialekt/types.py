@@ -44,6 +44,15 @@ class Retriever(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A measured value with its confidence interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One retrievable unit: a whole document, or a chunk that keeps its parent's id.
 

@@ -8,10 +8,11 @@ import pytest
 from tests.docs.reading import REPOSITORY, rows
 
 from dialekt.config import JudgmentsFormat
-from dialekt.evaluation.records import MAIN_SYSTEMS, METRICS
+from dialekt.evaluation.records import MAIN_SYSTEMS
 from dialekt.flow.records import StageName
 from dialekt.logs.layout import USUAL_NAMES
 from dialekt.logs.records import RULE_MEANINGS
+from dialekt.measures.metrics import METRICS
 from dialekt.negatives.rules import MEANINGS
 from dialekt.pairs.formats.table import detect
 from dialekt.pairs.split import minimum_detectable_effect

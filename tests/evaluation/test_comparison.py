@@ -16,8 +16,9 @@ from dialekt.evaluation.comparison import (
     measured_effect,
     recommend,
 )
-from dialekt.evaluation.records import METRICS, NDCG, Comparison
-from dialekt.evaluation.statistics import minimum_detectable_effect
+from dialekt.evaluation.records import Comparison
+from dialekt.measures.metrics import METRICS, NDCG
+from dialekt.measures.statistics import minimum_detectable_effect
 
 SETTINGS = Settings(confidence=0.95, resamples=2000, seed=1)
 Scores = dict[str, dict[str, NDArray[np.float64]]]

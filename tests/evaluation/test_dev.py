@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.evaluation.conftest import World
+from tests.world import World
 
 from dialekt.evaluation.dev import DevInputs, DevSet, dev_scores, make_dev_set, score_dev
-from dialekt.evaluation.metrics import judge, score_run
-from dialekt.evaluation.retrieval import dense_run, read_collection
+from dialekt.measures.metrics import judge, score_run
+from dialekt.measures.retrieval import dense_run, read_collection
 from dialekt.models.vectors import load_vectors
 from dialekt.types import Split
 

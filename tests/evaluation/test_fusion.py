@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialekt.evaluation.fusion import choose_fusion, default_fusion, fuse
-from dialekt.evaluation.metrics import judge, ndcg, score_run, tabulate
 from dialekt.evaluation.records import Fusion, FusionMethod
-from dialekt.evaluation.runs import Run
+from dialekt.measures.metrics import judge, ndcg, score_run, tabulate
+from dialekt.measures.runs import Run
 from dialekt.types import Qrel
 
 DOCUMENTS = tuple(f"d{number}" for number in range(12))

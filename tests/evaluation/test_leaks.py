@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from tests.evaluation.conftest import World
+from tests.world import World
 
 from dialekt.errors import LeakError
 from dialekt.evaluation import leaks

@@ -7,7 +7,8 @@ import pytest
 
 from dialekt.evaluation.comparison import Settings
 from dialekt.evaluation.paired import compare_tuned
-from dialekt.evaluation.records import NDCG, QueryScore
+from dialekt.evaluation.records import QueryScore
+from dialekt.measures.metrics import NDCG
 from dialekt.store.tables import write_records
 
 SETTINGS = Settings(confidence=0.95, resamples=1_000, seed=1)

@@ -12,12 +12,12 @@ from dialekt.evaluation.records import (
     Fusion,
     FusionMethod,
     Histogram,
-    Interval,
     LeakFacts,
     QueryChange,
     SystemResult,
     facts_from_json,
 )
+from dialekt.types import Interval
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.evaluation.conftest import World, topic_of
+from tests.world import World, topic_of
 
 from dialekt.evaluation.dev import DevInputs, make_dev_set, score_dev
 from dialekt.evaluation.reranking import RerankingInputs, ScorePairs, compare

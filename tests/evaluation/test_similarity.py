@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.evaluation.conftest import World
+from tests.world import World
 
-from dialekt.evaluation.metrics import judge
-from dialekt.evaluation.retrieval import dense_run, read_collection, rows_of_queries
 from dialekt.evaluation.similarity import Cosines, histogram, measure_cosines, separation
+from dialekt.measures.metrics import judge
+from dialekt.measures.retrieval import dense_run, read_collection, rows_of_queries
 from dialekt.models.vectors import load_vectors
 from dialekt.types import Qrel
 

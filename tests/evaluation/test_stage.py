@@ -8,13 +8,13 @@ from pathlib import Path
 import ir_measures
 import numpy as np
 import pytest
-from tests.evaluation.conftest import World
+from tests.world import World
 
 from dialekt.config import EvaluationConfig
 from dialekt.errors import InputError, LeakError, StorageError
 from dialekt.evaluation import stage
 from dialekt.evaluation.records import EvaluationFacts, FusionMethod, QueryScore, facts_from_json
-from dialekt.evaluation.runs import read_run
+from dialekt.measures.runs import read_run
 from dialekt.store.tables import read_records
 from dialekt.types import Pair, Progress, Split
 

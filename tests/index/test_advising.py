@@ -21,9 +21,8 @@ from dialekt.index.advising import (
     one_per_stage,
     recommend,
 )
-from dialekt.index.intervals import Interval
 from dialekt.index.records import FirstStage
-from dialekt.types import Progress
+from dialekt.types import Interval, Progress
 
 DIMENSION = 64
 DIMENSIONS = (64, 32, 16)

@@ -9,7 +9,6 @@ from dialekt.registry.records import (
     ArtefactIds,
     Evidence,
     Gain,
-    Interval,
     Lineage,
     Parity,
     Recipe,
@@ -18,6 +17,7 @@ from dialekt.registry.records import (
     Version,
 )
 from dialekt.registry.versions import register
+from dialekt.types import Interval
 
 NOW = "2026-11-20T10:00:00+00:00"
 AGREES = Parity(texts=7, min_cosine=1.0, max_abs_difference=0.0, passed=True)

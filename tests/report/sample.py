@@ -10,19 +10,18 @@ from numpy.typing import NDArray
 
 from dialekt.config import Config
 from dialekt.evaluation.records import (
-    METRICS,
-    NDCG,
     Comparison,
     EvaluationFacts,
     Fusion,
     FusionMethod,
     Histogram,
-    Interval,
     LeakFacts,
     QueryChange,
     SystemResult,
 )
+from dialekt.measures.metrics import METRICS, NDCG
 from dialekt.report.records import ChangeTexts, ReportInputs
+from dialekt.types import Interval
 
 QUERIES = 812
 DIMENSIONS = (384, 192, 96)

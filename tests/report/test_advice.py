@@ -11,10 +11,10 @@ from tests.report.reading import drawings, read
 from dialekt.config import Quantization
 from dialekt.errors import StorageError
 from dialekt.index.advising import Advice, AdvicePoint
-from dialekt.index.intervals import Interval
 from dialekt.index.records import FirstStage
 from dialekt.report.advice import advice_page, write_advice
 from dialekt.report.page import render_html, render_markdown
+from dialekt.types import Interval
 
 STAGES = [FirstStage(size, kind) for size in (384, 128) for kind in Quantization][1:]
 

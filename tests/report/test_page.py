@@ -13,7 +13,8 @@ from tests.report import sample
 from tests.report.reading import drawings, read, unescaped
 
 from dialekt.errors import StorageError
-from dialekt.evaluation.records import METRICS, NDCG, EvaluationFacts, QueryChange, facts_from_json
+from dialekt.evaluation.records import EvaluationFacts, QueryChange, facts_from_json
+from dialekt.measures.metrics import METRICS, NDCG
 from dialekt.report import formats
 from dialekt.report.facts import Facts
 from dialekt.report.page import build_page, render_html, render_markdown, write_report

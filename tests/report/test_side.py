@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from tests.report.sample import good
 
-from dialekt.evaluation.records import NDCG, Comparison
+from dialekt.evaluation.records import Comparison
+from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Paragraph
 from dialekt.report.facts import Facts

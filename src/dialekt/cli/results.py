@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dialekt.cli.journeying import Walk
-    from dialekt.evaluation.records import Comparison, EvaluationFacts, Interval
+    from dialekt.evaluation.records import Comparison, EvaluationFacts
+    from dialekt.types import Interval
 
 NAMES = {
     "base": "base",

@@ -1,5 +1,6 @@
 """One frozen section per room; unknown keys are refused; TOML, then environment, then command line."""
 
+from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, IndexEngine, Quantization, SearchConfig, SearchLog
 from dialekt.config.loading import CONFIG_NAME, ENVIRONMENT_PREFIX, Config, ProjectConfig, load_config
@@ -28,6 +29,7 @@ __all__ = [
     "Config",
     "CorpusConfig",
     "CorpusFormat",
+    "DiagnosisConfig",
     "Distillation",
     "EngineName",
     "EvaluationConfig",

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, SearchConfig
 from dialekt.config.logs import CleaningConfig, LogsConfig
@@ -48,6 +49,7 @@ class Config(Section):
     teacher: TeacherConfig = TeacherConfig()
     training: TrainingConfig = TrainingConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
+    diagnosis: DiagnosisConfig = DiagnosisConfig()
     registry: RegistryConfig = RegistryConfig()
     report: ReportConfig = ReportConfig()
     index: IndexConfig = IndexConfig()
@@ -170,6 +172,12 @@ def _anchor(config: Config, folder: Path) -> Config:
                     "models": tuple(_anchor_served(name, folder) for name in config.serving.models),
                     "api_keys_file": absolute(config.serving.api_keys_file),
                     "cache": absolute(config.serving.cache),
+                }
+            ),
+            "evaluation": config.evaluation.model_copy(
+                update={
+                    "labels": absolute(config.evaluation.labels),
+                    "general": _anchor_model(config.evaluation.general, folder),
                 }
             ),
             "registry": config.registry.model_copy(update={"path": registry}),

@@ -19,6 +19,24 @@ class EvaluationConfig(Section):
     )
     max_dev_queries: PositiveInt = Field(default=300, description="dev queries that training scores at each checkpoint")
     wins_and_losses: PositiveInt = Field(default=20, description="largest changes of a query kept, of each kind")
+    labels: Path = Field(
+        default=Path("labels.csv"),
+        description="what people said of top results (dialekt judge read); counts for held-out queries",
+    )
+    slice_fields: tuple[str, ...] | None = Field(
+        default=None, description="metadata fields of documents to slice by; unset: those with few values; empty: none"
+    )
+    threshold_precision: Share = Field(
+        default=0.8, description="part of the results above a calibrated threshold that should be answers"
+    )
+    general: str = Field(
+        default="builtin",
+        description="general queries that guard against forgetting: 'builtin', 'nanobeir', 'off' or a BEIR folder",
+    )
+    general_queries: PositiveInt = Field(default=200, description="general queries that are asked at most")
+    max_general_loss: Annotated[float, Field(ge=0)] = Field(
+        default=0.03, description="of NDCG@10 on general queries: more is refused by the gate and by the mixture"
+    )
 
 
 class RegistryConfig(Section):

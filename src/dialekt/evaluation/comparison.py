@@ -7,8 +7,10 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.evaluation.records import MAIN_SYSTEMS, METRICS, NDCG, Comparison, Interval, QueryChange
-from dialekt.evaluation.statistics import bootstrap_intervals, minimum_detectable_effect, sign_flip_p_values
+from dialekt.evaluation.records import MAIN_SYSTEMS, Comparison, QueryChange
+from dialekt.measures.metrics import METRICS, NDCG
+from dialekt.measures.statistics import bootstrap_intervals, minimum_detectable_effect, sign_flip_p_values
+from dialekt.types import Interval
 
 Scores = Mapping[str, Mapping[str, NDArray[np.float64]]]
 """Per-query values (queries,) by system, then metric; all in the same order of queries."""

@@ -8,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.evaluation.metrics import CUTOFF, GainTable, Judgments, judge, ndcg, tabulate
-from dialekt.evaluation.retrieval import (
+from dialekt.measures.metrics import CUTOFF, GainTable, Judgments, judge, ndcg, tabulate
+from dialekt.measures.retrieval import (
     Collection,
     read_collection,
     require_same_corpus,
     rows_of_queries,
     units_of_documents,
 )
-from dialekt.evaluation.runs import rank_parents
+from dialekt.measures.runs import rank_parents
 from dialekt.models.lexical import Bm25
 from dialekt.models.topk import TopK, top_k
 from dialekt.models.vectors import load_vectors

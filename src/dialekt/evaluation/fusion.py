@@ -7,9 +7,9 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.evaluation.metrics import GainTable, ndcg
 from dialekt.evaluation.records import Fusion, FusionMethod
-from dialekt.evaluation.runs import Run
+from dialekt.measures.metrics import GainTable, ndcg
+from dialekt.measures.runs import Run
 
 WEIGHTS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 MINIMUM_DEV_QUERIES = 10

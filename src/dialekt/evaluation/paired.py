@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from dialekt.evaluation.comparison import Settings, compare
-from dialekt.evaluation.records import NDCG, Comparison, QueryScore
+from dialekt.evaluation.records import Comparison, QueryScore
+from dialekt.measures.metrics import NDCG
 from dialekt.store.tables import read_records
 
 TUNED = "tuned"

@@ -6,9 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from dialekt.errors import StorageError
+from dialekt.measures.metrics import METRICS, NDCG
+from dialekt.types import Interval
 
-NDCG = "NDCG@10"
-METRICS = (NDCG, "MRR@10", "Recall@10", "Recall@100")
 MAIN_SYSTEMS = ("bm25", "base", "tuned", "hybrid_base", "hybrid_tuned")
 """The systems one can deploy, the simplest to operate first."""
 
@@ -21,15 +21,6 @@ class QueryScore:
     system: str
     metric: str
     value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A mean over the test queries with its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 class FusionMethod(StrEnum):
@@ -116,6 +107,79 @@ class LeakFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Slice:
+    """Some of the test queries, and NDCG@10 before and after on them.
+
+    `dimension` says by what the queries were divided, `value` which part this is. The interval of `difference` (tuned
+    minus base) is simultaneous: all slices' intervals hold at once with the stated confidence.
+    """
+
+    dimension: str
+    value: str
+    queries: int
+    base: float
+    tuned: float
+    difference: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedShare:
+    """How much of a system's first ten is judged at all, and NDCG@10 after unjudged documents are left out."""
+
+    system: str
+    judged: Interval
+    condensed: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class UnjudgedFacts:
+    """What unjudged documents may hide: condensed lists (Sakai 2007) count only what was judged.
+
+    `comparison` is tuned minus base on condensed lists, None without a tuned model. `meaningful` is False where only
+    positives were judged: then leaving out the unjudged leaves nothing to be wrong about.
+    """
+
+    systems: tuple[JudgedShare, ...]
+    comparison: Comparison | None
+    judged_negatives: int
+    meaningful: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """From which cosine on a result is an answer with the wanted precision: chosen on dev, tried on test.
+
+    `precision` is the share of test results above the threshold that are answers, `recall` the share of findable
+    answers above it, `empty` the share of test queries left without any result. `cosine` is None where no threshold
+    reaches the target on dev.
+    """
+
+    system: str
+    target: float
+    cosine: float | None
+    precision: Interval | None
+    recall: Interval | None
+    empty: float | None
+    queries: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralFacts:
+    """What tuning did to queries of the general world: `comparison` is tuned minus base, NDCG@10, query by query."""
+
+    name: str
+    queries: int
+    documents: int
+    base: Interval
+    tuned: Interval
+    comparison: Comparison
+    limit: float
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluationFacts:
     """Everything that table, report and promotion gate need; no text of a query or document.
 
@@ -146,6 +210,11 @@ class EvaluationFacts:
     made_queries: bool = False
     metrics: tuple[str, ...] = METRICS
     warnings: tuple[str, ...] = ()
+    slices: tuple[Slice, ...] = ()
+    unjudged: UnjudgedFacts | None = None
+    thresholds: tuple[Threshold, ...] = ()
+    general: GeneralFacts | None = None
+    labels: int = 0
 
     def result(self, system: str) -> SystemResult | None:
         """Return the result of a system, None when it was not evaluated."""
@@ -184,8 +253,30 @@ def _revive_facts(values: dict[str, Any]) -> EvaluationFacts:
             "leaks": LeakFacts(**values["leaks"]),
             "metrics": tuple(values["metrics"]),
             "warnings": tuple(values["warnings"]),
+            "slices": tuple(Slice(**one) for one in values["slices"]),
+            "unjudged": values["unjudged"] and _revive_unjudged(values["unjudged"]),
+            "thresholds": tuple(_revive_threshold(one) for one in values["thresholds"]),
+            "general": values["general"] and _revive_general(values["general"]),
         }
     )
+
+
+def _revive_unjudged(values: Mapping[str, Any]) -> UnjudgedFacts:
+    systems = (
+        JudgedShare(one["system"], Interval(**one["judged"]), Interval(**one["condensed"])) for one in values["systems"]
+    )
+    comparison = values["comparison"] and Comparison(**values["comparison"])
+    return UnjudgedFacts(**dict(values) | {"systems": tuple(systems), "comparison": comparison})
+
+
+def _revive_threshold(values: Mapping[str, Any]) -> Threshold:
+    intervals = {name: values[name] and Interval(**values[name]) for name in ("precision", "recall")}
+    return Threshold(**dict(values) | intervals)
+
+
+def _revive_general(values: Mapping[str, Any]) -> GeneralFacts:
+    intervals = {name: Interval(**values[name]) for name in ("base", "tuned")}
+    return GeneralFacts(**dict(values) | intervals | {"comparison": Comparison(**values["comparison"])})
 
 
 def _revive_system(values: Mapping[str, Any]) -> SystemResult:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.evaluation.metrics import CUTOFF, judge, ndcg, tabulate
-from dialekt.evaluation.retrieval import Collection, dense_run, read_collection, require_same_corpus, rows_of_queries
-from dialekt.evaluation.runs import best_chunk_of_each_parent
-from dialekt.evaluation.statistics import bootstrap_intervals
+from dialekt.measures.metrics import CUTOFF, judge, ndcg, tabulate
+from dialekt.measures.retrieval import Collection, dense_run, read_collection, require_same_corpus, rows_of_queries
+from dialekt.measures.runs import best_chunk_of_each_parent
+from dialekt.measures.statistics import bootstrap_intervals
 from dialekt.models.topk import TopK, top_k
 from dialekt.models.vectors import load_vectors
 from dialekt.store.tables import read_records

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from dialekt.evaluation.metrics import Judgments
 from dialekt.evaluation.records import Histogram
-from dialekt.evaluation.retrieval import Collection, units_of_documents
-from dialekt.evaluation.runs import Run
+from dialekt.measures.metrics import Judgments
+from dialekt.measures.retrieval import Collection, units_of_documents
+from dialekt.measures.runs import Run
 
 BINS = 40
 NEGATIVES_PER_QUERY = 10

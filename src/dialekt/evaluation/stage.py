@@ -21,26 +21,18 @@ from dialekt.evaluation.comparison import (
     measured_effect,
     recommend,
 )
-from dialekt.evaluation.metrics import judge, score_run
-from dialekt.evaluation.records import (
-    METRICS,
-    NDCG,
-    EvaluationFacts,
-    Histogram,
-    LeakFacts,
-    QueryScore,
-    SystemResult,
-)
-from dialekt.evaluation.retrieval import Collection, read_collection, rows_of_queries
-from dialekt.evaluation.runs import write_run
+from dialekt.evaluation.records import EvaluationFacts, Histogram, LeakFacts, QueryScore, SystemResult
 from dialekt.evaluation.similarity import histogram, measure_cosines, separation
 from dialekt.evaluation.systems import Held, Plan, System, build_systems
+from dialekt.measures.metrics import METRICS, NDCG, judge, score_run
+from dialekt.measures.retrieval import Collection, read_collection, rows_of_queries
+from dialekt.measures.runs import write_run
 from dialekt.models.vectors import load_vectors
 from dialekt.store.atomic import disk_errors, write_atomic
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Progress, Qrel, Query, ReportProgress, Split, no_progress
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 _DEEPEST_CUTOFF = 100
 MADE_QUERIES_REASON = (
     "the test queries were made from documents, so these scores say how well such queries find their documents, and "

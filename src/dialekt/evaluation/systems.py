@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.evaluation.fusion import choose_fusion, default_fusion, fuse
-from dialekt.evaluation.metrics import Judgments, ndcg, tabulate
 from dialekt.evaluation.records import Fusion
-from dialekt.evaluation.retrieval import Collection, dense_run, lexical_run, require_same_corpus
-from dialekt.evaluation.runs import Run
+from dialekt.measures.metrics import Judgments, ndcg, tabulate
+from dialekt.measures.retrieval import Collection, dense_run, lexical_run, require_same_corpus
+from dialekt.measures.runs import Run
 from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import Vectors, load_vectors
 from dialekt.types import Query, ReportProgress

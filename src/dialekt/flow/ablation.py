@@ -99,7 +99,7 @@ def _leave_out(
     project: Project, observer: Observer, source: _Source, scores: Mapping[str, NDArray[np.float64]]
 ) -> Contribution:
     from dialekt.evaluation.comparison import Settings, compare
-    from dialekt.evaluation.records import NDCG
+    from dialekt.measures.metrics import NDCG
 
     without = _walk(replace(project, config=source.without), observer)
     other = _scores(without[StageName.EVALUATION].folder)[SYSTEM]
@@ -131,7 +131,8 @@ def _walk(project: Project, observer: Observer) -> dict[StageName, StageRecord]:
 
 def _scores(evaluation: Path) -> dict[str, NDArray[np.float64]]:
     """Return NDCG@10 per test query by system, in the order of the query ids; (queries,)."""
-    from dialekt.evaluation.records import NDCG, QueryScore
+    from dialekt.evaluation.records import QueryScore
+    from dialekt.measures.metrics import NDCG
 
     rows = [row for row in read_records(evaluation / "scores.parquet", QueryScore) if row.metric == NDCG]
     rows.sort(key=lambda row: row.query_id)

@@ -66,7 +66,7 @@ def read_answers(
 
 
 def _best_ids(evaluation: Path, system: str, query_ids: Collection[str], depth: int) -> dict[str, list[str]]:
-    from dialekt.evaluation.runs import read_run
+    from dialekt.measures.runs import read_run
 
     run = read_run(evaluation / "runs" / f"{system}.run.gz")
     wanted = set(query_ids)

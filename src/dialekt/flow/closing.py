@@ -91,7 +91,8 @@ def _recipe(workbench: Workbench) -> "Recipe":
 
 def evidence_of(workbench: Workbench) -> "Evidence":
     """Return what the evaluation found, as the registry remembers it. A leak would have ended the walk before."""
-    from dialekt.evaluation.records import NDCG, facts_from_json
+    from dialekt.evaluation.records import facts_from_json
+    from dialekt.measures.metrics import NDCG
     from dialekt.registry.records import Evidence, Gain
 
     facts = facts_from_json(workbench.artefacts[StageName.EVALUATION].manifest.facts)
@@ -116,7 +117,8 @@ def evidence_of(workbench: Workbench) -> "Evidence":
 
 
 def _systems(facts: "EvaluationFacts") -> "tuple[SystemResult, ...]":
-    from dialekt.registry.records import Interval, SystemResult
+    from dialekt.registry.records import SystemResult
+    from dialekt.types import Interval
 
     return tuple(
         SystemResult(

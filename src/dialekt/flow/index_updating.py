@@ -16,7 +16,6 @@ from dialekt.flow.releasing import judge_release, require
 from dialekt.index import switching
 from dialekt.index.building import fill
 from dialekt.index.checks import Check
-from dialekt.index.intervals import Interval
 from dialekt.index.records import IndexVersion, Release, State, Switch
 from dialekt.index.searching import Searcher
 from dialekt.index.update.gate import MapGate
@@ -24,7 +23,7 @@ from dialekt.index.update.mixed import MIXED, mapped_space, searched
 from dialekt.index.update.probe import Probe
 from dialekt.index.update.updating import IncrementalUpdate, PastQueries, Sides, sample_size
 from dialekt.store.tables import read_records
-from dialekt.types import Query, Role, Split
+from dialekt.types import Interval, Query, Role, Split
 
 MOST_PAST_QUERIES = 3_000
 STEPS = 20  # reports on the way to all documents

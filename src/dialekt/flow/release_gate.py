@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 
 from dialekt.config import IndexConfig
 from dialekt.errors import StorageError
-from dialekt.evaluation.metrics import CUTOFF, Judgments, judge, ndcg, tabulate
-from dialekt.evaluation.statistics import bootstrap_intervals
 from dialekt.flow.artefacts import ArtefactStore
 from dialekt.flow.project import Project
 from dialekt.flow.records import StageName
@@ -20,6 +18,8 @@ from dialekt.index.checks import Check
 from dialekt.index.documents import Documents
 from dialekt.index.records import Embed
 from dialekt.index.searching import Hit, Searcher
+from dialekt.measures.metrics import CUTOFF, Judgments, judge, ndcg, tabulate
+from dialekt.measures.statistics import bootstrap_intervals
 from dialekt.store.tables import read_records
 from dialekt.types import Qrel, Query, Role, Split
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from dialekt.config import Quantization
 from dialekt.errors import InputError
 from dialekt.index.engines.base import VectorEngine
-from dialekt.index.intervals import Interval, share_intervals
 from dialekt.index.measuring import CUTOFF, FullSearch, Measured, measure_stage, search_fully
 from dialekt.index.records import FirstStage
-from dialekt.types import Progress, ReportProgress, no_progress
+from dialekt.measures.shares import share_intervals
+from dialekt.types import Interval, Progress, ReportProgress, no_progress
 
 OVERSAMPLINGS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
 MAX_QUERIES = 1_000

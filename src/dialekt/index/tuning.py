@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from dialekt.errors import InputError
 from dialekt.index.engines.base import VectorEngine
-from dialekt.index.intervals import mean_interval
 from dialekt.index.recall import exact_results, recall
 from dialekt.index.records import EngineSpec, Found, SearchSettings
+from dialekt.measures.shares import mean_interval
 from dialekt.types import Progress, ReportProgress, no_progress
 
 OVERSAMPLINGS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0)

@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from dialekt.types import Interval
+
 STAGE_VERSION = 1  # here and not in stage.py, so that skipping a finished registration does not load torch
 GAIN_METRIC = "NDCG@10"
 TUNED = "tuned"
@@ -55,15 +57,6 @@ class Lineage:
     libraries: Mapping[str, str]
     seed: int
     recipe: Recipe = Recipe()
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A measured value with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from markupsafe import Markup
 
 from dialekt.config import Quantization
 from dialekt.index.advising import Advice, AdvicePoint, name_of, one_per_stage
-from dialekt.index.intervals import Interval
 from dialekt.index.records import FirstStage
 from dialekt.report import formats
 from dialekt.report.blocks import (
@@ -31,6 +30,7 @@ from dialekt.report.charts.scatter import Scatter, Trace, scatter_plot
 from dialekt.report.page import render_html, render_markdown
 from dialekt.report.records import ReportFacts
 from dialekt.store.atomic import write_atomic
+from dialekt.types import Interval
 
 HTML_NAME = "advice.html"
 MARKDOWN_NAME = "advice.md"

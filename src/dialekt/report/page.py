@@ -6,7 +6,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from dialekt.evaluation.records import NDCG, EvaluationFacts, facts_from_json
+from dialekt.evaluation.records import EvaluationFacts, facts_from_json
+from dialekt.measures.metrics import NDCG
 from dialekt.report import formats, markdown
 from dialekt.report.blocks import Page, Section, Tile
 from dialekt.report.facts import Facts

@@ -3,7 +3,8 @@
 import re
 from dataclasses import replace
 
-from dialekt.evaluation.records import NDCG, Comparison, EvaluationFacts
+from dialekt.evaluation.records import Comparison, EvaluationFacts
+from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Verdict
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.index.intervals import Interval, share_intervals
+from dialekt.measures.shares import share_intervals
+from dialekt.types import Interval
 
 CUTOFF = 10
 TEMPERATURE = 0.05  # of cosines, as in the contrastive loss that such models are trained with

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.index.intervals import Interval, mean_interval
 from dialekt.index.update.mapping import FittedMap
+from dialekt.measures.shares import mean_interval
 from dialekt.models.topk import top_k
+from dialekt.types import Interval
 
 DEPTH = 10
 LEAST_FOUND = 0.5  # a map that loses more is no way to serve, even where the old vectors are worse

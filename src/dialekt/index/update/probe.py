@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.index.advising import Score
-from dialekt.index.intervals import Interval
 from dialekt.index.records import SearchSettings
 from dialekt.index.update.estimate import CUTOFF, Ideal, estimate_share
 from dialekt.index.update.mixed import Fresh, MixedEngine
+from dialekt.types import Interval
 
 PROBED = 50
 DEPTH = 100

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from dialekt.evaluation.records import NDCG, EvaluationFacts, Interval, SystemResult
+from dialekt.evaluation.records import EvaluationFacts, SystemResult
+from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Cell, Column, Figure, Panel, Row, Section, Table
 from dialekt.report.charts.frame import Tick
 from dialekt.report.charts.lines import LineChart, Point, Series, line_chart
+from dialekt.types import Interval
 
 RECALL = "Recall@100"
 NAMES = {"base": "Base", "tuned": "Tuned"}

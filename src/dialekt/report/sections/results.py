@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
-from dialekt.evaluation.records import NDCG, Comparison, EvaluationFacts, Interval, SystemResult
+from dialekt.evaluation.records import Comparison, EvaluationFacts, SystemResult
+from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Block, Cell, Column, Figure, Panel, Paragraph, Row, Section, Table
 from dialekt.report.charts.intervals import IntervalMark, difference_cell, interval_plot
 from dialekt.report.charts.svg import padded
+from dialekt.types import Interval
 
 ORDER = ("base", "bm25", "hybrid_base", "tuned", "hybrid_tuned")
 

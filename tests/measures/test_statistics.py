@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from dialekt.evaluation.statistics import (
+from dialekt.measures.statistics import (
     bootstrap_intervals,
     minimum_detectable_effect,
     sign_flip_p_values,

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.evaluation.records import METRICS
-from dialekt.evaluation.runs import Run
+from dialekt.measures.runs import Run
 from dialekt.types import Qrel
 
+NDCG = "NDCG@10"
+METRICS = (NDCG, "MRR@10", "Recall@10", "Recall@100")
 CUTOFF = 10
 _LARGEST_FACTOR = 1000
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.errors import StorageError
-from dialekt.evaluation.runs import Run, rank_parents
+from dialekt.measures.runs import Run, rank_parents
 from dialekt.models.lexical import Bm25
 from dialekt.models.topk import TopK, top_k
 from dialekt.models.vectors import Vectors

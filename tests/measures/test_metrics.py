@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ir_measures.providers import registry as providers
 
-from dialekt.evaluation.metrics import Judgments, judge, ndcg, score_run, tabulate
-from dialekt.evaluation.records import METRICS
-from dialekt.evaluation.runs import Run
+from dialekt.measures.metrics import METRICS, Judgments, judge, ndcg, score_run, tabulate
+from dialekt.measures.runs import Run
 from dialekt.types import Qrel
 
 DOCUMENTS = tuple(f"d{number}" for number in range(30))

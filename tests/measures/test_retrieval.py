@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.evaluation.conftest import World
+from tests.world import World
 
 from dialekt.errors import StorageError
-from dialekt.evaluation import retrieval
-from dialekt.evaluation.retrieval import dense_run, lexical_run, merge, read_collection, require_same_corpus, truncate
-from dialekt.evaluation.runs import Run
+from dialekt.measures import retrieval
+from dialekt.measures.retrieval import dense_run, lexical_run, merge, read_collection, require_same_corpus, truncate
+from dialekt.measures.runs import Run
 from dialekt.models.lexical import Bm25
 from dialekt.models.topk import TopK, top_k
 from dialekt.models.vectors import load_vectors

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from dialekt.errors import InputError
-from dialekt.evaluation.runs import Run, best_chunk_of_each_parent, rank_parents, read_run, write_run
+from dialekt.measures.runs import Run, best_chunk_of_each_parent, rank_parents, read_run, write_run
 from dialekt.models.topk import TopK, top_k
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dialekt.index.intervals import CONFIDENCE, Interval, mean_interval, share_intervals
+from dialekt.measures.shares import CONFIDENCE, mean_interval, share_intervals
+from dialekt.types import Interval
 
 
 def test_the_interval_of_a_mean_is_that_of_scipy() -> None:

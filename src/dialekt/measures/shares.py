@@ -1,22 +1,13 @@
 """How sure a mean over queries is: bootstrap intervals of means, and of a mean's share of another."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
+
+from dialekt.types import Interval
 
 CONFIDENCE = 0.95
 RESAMPLES = 2_000
 _DECIMALS = 12  # so that sums in another order do not make 0.9999999999999998 of 1
-
-
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """A value with its bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def mean_interval(values: NDArray[np.float64], *, seed: int) -> Interval:
