@@ -37,7 +37,7 @@ class Remedy(StrEnum):
 class Term:
     """A word of the corpus in its commonest spelling: how often, in how many documents, in how many tokens.
 
-    `zipf` is its frequency in general English, log10 per billion words (0: unknown there).
+    `zipf` is its frequency in the general language of the corpus, log10 per billion words (0: unknown there).
     """
 
     term: str
@@ -68,7 +68,8 @@ class LanguageFacts:
     `fertility` is tokens per word of the running text and `english_fertility` that of general English with the same
     tokenizer; `unknown_share` is the share of running words that a general list does not know, `code_share` of
     acronyms and codes. `agreement` is the mean overlap of neighbours over the terms that were looked at; of chance
-    alone it would be `chance_agreement`. `english` says whether the list fits the language of the corpus at all.
+    alone it would be `chance_agreement`. `language` is the code of the list that knows most of the corpus, "" where none
+    does (then nothing counts as unknown); `english` says whether it is English.
     """
 
     documents: int
@@ -86,6 +87,7 @@ class LanguageFacts:
     codes: tuple[Term, ...]
     disputed: tuple[DisputedTerm, ...]
     english: bool = True
+    language: str = "en"
 
 
 class Failure(StrEnum):
