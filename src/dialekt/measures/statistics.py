@@ -29,7 +29,7 @@ def bootstrap_intervals(
     queries, columns = values.shape
     if queries < smallest_sample(confidence):
         return np.tile(np.array(bounds, dtype=np.float64), (columns, 1))
-    means = _resampled_means(values, resamples=resamples, seed=seed)
+    means = resampled_means(values, resamples=resamples, seed=seed)
     tail = _expanded_tail(queries, confidence)
     return np.quantile(means, [tail, 1 - tail], axis=0).T  # (columns, 2)
 
@@ -39,8 +39,8 @@ def _expanded_tail(queries: int, confidence: float) -> float:
     return float(stats.norm.cdf(math.sqrt(queries / (queries - 1)) * t))
 
 
-def _resampled_means(values: NDArray[np.float64], *, resamples: int, seed: int) -> NDArray[np.float64]:
-    """Return (resamples, columns): the mean of each column over queries drawn with replacement."""
+def resampled_means(values: NDArray[np.float64], *, resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return (resamples, columns): the mean of each column of `values` over queries drawn with replacement."""
     generator = np.random.default_rng(seed)
     queries, columns = values.shape
     means = np.empty((resamples, columns))
