@@ -65,9 +65,12 @@ def make_dev_set(
     max_queries: int,
     max_documents: int,
     candidates: int = 50,
+    among: Sequence[str] | None = None,
     progress: ReportProgress = no_progress,
 ) -> DevSet:
     """Draw up to `max_queries` dev queries and a pool of up to `max_documents` units of the corpus for them.
+
+    `among` names the queries to draw from, of whatever split, instead of all dev queries.
 
     The pool holds, in this order until it is full: the queries' positives (all of them, even beyond the limit; of
     a long document its eight best units), the best `candidates` units of the base model and of BM25 by rising
@@ -75,7 +78,12 @@ def make_dev_set(
     """
     collection, vectors = read_collection(inputs.corpus), load_vectors(inputs.vectors)
     require_same_corpus(collection, vectors, inputs.vectors)
-    every = [query for query in read_records(inputs.split / "queries.parquet", Query) if query.split is Split.DEV]
+    wanted = None if among is None else frozenset(among)
+    every = [
+        query
+        for query in read_records(inputs.split / "queries.parquet", Query)
+        if (query.split is Split.DEV if wanted is None else query.id in wanted)
+    ]
     generator = np.random.default_rng(inputs.seed)
     queries = _sample(every, max_queries, generator)
     qrels = read_records(inputs.split / "qrels.parquet", Qrel)

@@ -1,0 +1,78 @@
+"""The cheap probes: linear maps on frozen vectors, seconds each, many sizes and seeds."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialekt.diagnosis.curve import ADAPTER
+from dialekt.evaluation import dev
+from dialekt.flow.probing.material import Finished, FinishedProbes, Probes, finish, query_vectors
+from dialekt.flow.records import StageName
+from dialekt.measures.retrieval import read_collection, units_of_documents
+from dialekt.models.vectors import load_vectors
+from dialekt.pairs.records import HeldOutDocument
+from dialekt.store.tables import read_records
+from dialekt.training.adapter import Adapter, AdapterMaterial, fit_adapter
+from dialekt.types import Pair, Progress
+
+SHARES = (0.25, 0.5, 0.75, 1.0)
+FRACTIONS = (0.125, 0.25, 0.5, 1.0)
+
+
+def adapter_probes(probes: Probes, finished: FinishedProbes) -> Iterator[Finished]:
+    """Yield the probe of every size and seed, the smallest first."""
+    sizes = sorted({max(1, round(fraction * probes.largest)) for fraction in FRACTIONS})
+    wanted = [(size, seed) for size in sizes for seed in range(1, probes.config.seeds + 1)]
+    material: AdapterMaterial | None = None
+    for done, (size, seed) in enumerate(wanted, start=1):
+        name = f"{ADAPTER} {size} {seed}"
+        found = finished.get(name)
+        if found is None:
+            material = material or _material(probes)
+            found = _probe(probes, material, size, seed=seed)
+            finished.keep(name, found)
+        probes.progress(Progress("linear probes", done, len(wanted)))
+        yield found
+
+
+def _probe(probes: Probes, material: AdapterMaterial, size: int, *, seed: int) -> Finished:
+    """Fit, let the choosing queries choose the share of the map (none, if none helps), and measure."""
+    began = time.monotonic()
+    rows = {query_id: row for row, query_id in enumerate(probes.train_queries)}
+    adapter = fit_adapter(material, [rows[query_id] for query_id in probes.draw(size, seed=seed)], seed=seed)
+    vectors = probes.workbench.folder(StageName.BASE_VECTORS)
+    tried = {share: _scores(probes.choosing, vectors, adapter, share).sum() for share in (0.0, *SHARES)}
+    best = max(tried, key=lambda share: (tried[share], share))
+    return finish(
+        probes, _scores(probes.measured, vectors, adapter, best), recipe=ADAPTER, queries=size, seed=seed, began=began
+    )
+
+
+def _scores(pool: dev.DevSet, vectors: Path, adapter: Adapter, share: float) -> NDArray[np.float64]:
+    queries, documents = query_vectors(vectors, pool), dev.pool_vectors(pool, vectors)
+    return dev.dev_scores(pool, adapter.queries(queries, share=share), adapter.documents(documents, share=share))
+
+
+def _material(probes: Probes) -> AdapterMaterial:
+    """Lay out train queries and documents; held-out documents are no negatives here either."""
+    workbench = probes.workbench
+    vectors = load_vectors(workbench.folder(StageName.BASE_VECTORS))
+    collection = read_collection(workbench.folder(StageName.CORPUS))
+    units = units_of_documents(collection) | {unit: [row] for row, unit in enumerate(collection.unit_ids)}
+    rows = {query_id: row for row, query_id in enumerate(vectors.query_ids)}
+    positives: dict[str, list[int]] = defaultdict(list)
+    for pair in read_records(workbench.pairs / "pairs.parquet", Pair):
+        positives[pair.query_id] += units.get(pair.document_id, [])[:1]
+    path = workbench.folder(StageName.PAIRS) / "held_out_documents.parquet"
+    barred = {row for one in read_records(path, HeldOutDocument) for row in units.get(one.document_id, [])}
+    open_rows = [row for row in range(len(collection.unit_ids)) if row not in barred]
+    return AdapterMaterial(
+        queries=np.asarray(vectors.query_vectors[[rows[query_id] for query_id in probes.train_queries]]),
+        documents=vectors.document_vectors,
+        positives=[positives[query_id] for query_id in probes.train_queries],
+        negatives=np.array(open_rows, dtype=np.int64),
+    )
