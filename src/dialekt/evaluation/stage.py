@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import EvaluationConfig
-from dialekt.errors import InputError
 from dialekt.evaluation import leaks
 from dialekt.evaluation.comparison import (
     Recommendation,
@@ -21,18 +20,19 @@ from dialekt.evaluation.comparison import (
     measured_effect,
     recommend,
 )
+from dialekt.evaluation.held import read_held
 from dialekt.evaluation.records import EvaluationFacts, Histogram, LeakFacts, QueryScore, SystemResult
 from dialekt.evaluation.similarity import histogram, measure_cosines, separation
 from dialekt.evaluation.systems import Held, Plan, System, build_systems
-from dialekt.measures.metrics import METRICS, NDCG, judge, score_run
+from dialekt.measures.metrics import METRICS, NDCG, score_run
 from dialekt.measures.retrieval import Collection, read_collection, rows_of_queries
 from dialekt.measures.runs import write_run
 from dialekt.models.vectors import load_vectors
 from dialekt.store.atomic import disk_errors, write_atomic
-from dialekt.store.tables import read_records, write_records
-from dialekt.types import Progress, Qrel, Query, ReportProgress, Split, no_progress
+from dialekt.store.tables import write_records
+from dialekt.types import Progress, ReportProgress, no_progress
 
-STAGE_VERSION = 3
+STAGE_VERSION = 4
 _DEEPEST_CUTOFF = 100
 MADE_QUERIES_REASON = (
     "the test queries were made from documents, so these scores say how well such queries find their documents, and "
@@ -47,7 +47,7 @@ class EvaluationInputs:
 
     Without `pairs` and `negatives` the leak check has nothing to compare with the held-out side.
     `matryoshka_dimensions` may contain the full dimension; it is measured once. `made_queries` says that the test
-    queries were made from documents.
+    queries were made from documents. `labels` is a file of what people said of top results, whether it is there or not.
     """
 
     corpus: Path
@@ -56,6 +56,7 @@ class EvaluationInputs:
     tuned_vectors: Path | None = None
     pairs: Path | None = None
     negatives: Path | None = None
+    labels: Path | None = None
     matryoshka_dimensions: tuple[int, ...] = ()
     made_queries: bool = False
     seed: int = 13
@@ -93,24 +94,13 @@ def run(
         minimum_grade=inputs.minimum_grade,
         near_duplicate_similarity=inputs.near_duplicate_similarity,
     )
-    held = _read_held(inputs)
+    held = read_held(inputs.split, labels=inputs.labels, minimum_grade=inputs.minimum_grade)
     collection = read_collection(inputs.corpus)
     measured = _measure(config, inputs, collection, held, out, progress=progress)
     write_records(out / "scores.parquet", _query_scores(held, measured), QueryScore)
     facts = _facts(config, inputs, collection, held, measured, leak_facts=checked)
     write_atomic(out / "results.json", json.dumps(asdict(facts), indent=2, ensure_ascii=False) + "\n")
     return facts
-
-
-def _read_held(inputs: EvaluationInputs) -> Held:
-    queries = read_records(inputs.split / "queries.parquet", Query)
-    dev = [query for query in queries if query.split is Split.DEV]
-    test = [query for query in queries if query.split is Split.TEST]
-    if not test:
-        raise InputError("there are no test queries", path=inputs.split, hint="raise split.test_share")
-    ids = {query.id for query in (*dev, *test)}
-    qrels = [qrel for qrel in read_records(inputs.split / "qrels.parquet", Qrel) if qrel.query_id in ids]
-    return Held(dev, test, judge(qrels, minimum_grade=inputs.minimum_grade))
 
 
 def _measure(
@@ -217,6 +207,7 @@ def _facts(
         made_queries=inputs.made_queries,
         metrics=METRICS,
         warnings=tuple(_warnings(held, collection)),
+        labels=held.labels,
     )
 
 

@@ -19,11 +19,12 @@ from dialekt.types import Query, ReportProgress
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Held:
-    """The held-out queries, dev before test, and what is relevant to them."""
+    """The held-out queries, dev before test, and what is relevant to them; `labels` of it were said of top results."""
 
     dev: Sequence[Query]
     test: Sequence[Query]
     judgments: Judgments
+    labels: int = 0
 
     @property
     def dev_rows(self) -> NDArray[np.int64]:

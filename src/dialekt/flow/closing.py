@@ -14,6 +14,7 @@ from dialekt.flow.records import StageName
 from dialekt.flow.sides import full_tuning
 from dialekt.flow.workbench import Workbench
 from dialekt.store.atomic import disk_errors, write_atomic
+from dialekt.store.hashing import hash_json
 from dialekt.types import ReportProgress
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         else Gain(found.metric, found.difference, found.low, found.high, found.p_value, facts.confidence)
     )
     return Evidence(
-        split=workbench.division.manifest.id,
+        split=_judged_by(workbench),
         queries=facts.queries,
         documents=facts.documents,
         systems=_systems(facts),
@@ -114,6 +115,13 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         recommendation_reason=facts.recommendation_reason,
         made_queries=facts.made_queries,
     )
+
+
+def _judged_by(workbench: Workbench) -> str:
+    """Return the id of the held-out queries with their judgments: scores of one id can be compared."""
+    division = workbench.division.manifest.id
+    labels = workbench.artefacts[StageName.EVALUATION].manifest.inputs.get("labels")
+    return hash_json([division, labels]) if labels else division
 
 
 def _systems(facts: "EvaluationFacts") -> "tuple[SystemResult, ...]":

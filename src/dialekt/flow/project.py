@@ -9,6 +9,7 @@ from dialekt.errors import NotFoundError
 
 ARTEFACTS_NAME = ".dialekt"
 REPORT_NAME = "report"
+JUDGING_NAME = "judging"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,15 @@ class Project:
         return self.folder / REPORT_NAME
 
     @property
+    def judging(self) -> Path:
+        """Where the files of results that people are to judge lie."""
+        return self.folder / JUDGING_NAME
+
+    @property
     def output(self) -> tuple[Path, ...]:
         """What dialekt itself wrote, which is never part of a source, even when the source is the project folder."""
-        return (self.folder / CONFIG_NAME, self.artefacts, self.report, self.config.registry.path)
+        own = (self.folder / CONFIG_NAME, self.artefacts, self.report, self.judging, self.config.registry.path)
+        return (*own, self.config.evaluation.labels)
 
 
 def find_project(start: Path) -> Path:

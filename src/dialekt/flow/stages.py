@@ -87,6 +87,12 @@ def _others_teach(config: Config) -> dict[str, Any]:
     return {"logs are given": bool(config.logs.path), "queries are made": bool(config.synthesis.generators)}
 
 
+def _labels(workbench: Workbench) -> dict[str, str]:
+    """Hash what people said of top results; a file that is not there says nothing."""
+    path = workbench.config.evaluation.labels
+    return {"labels": "".join(workbench.source(path).values())} if path.is_file() else {}
+
+
 def _base_model(workbench: Workbench) -> dict[str, str]:
     return {"base model": workbench.base_model_id}
 
@@ -225,7 +231,7 @@ STAGES: tuple[Stage, ...] = (
         "dialekt.evaluation.stage",
         work.evaluate,
         settings=_settings(
-            _section("evaluation", "max_dev_queries"),
+            _section("evaluation", "max_dev_queries", "labels"),
             MODEL,
             MINIMUM_GRADE,
             SEED,
@@ -239,6 +245,7 @@ STAGES: tuple[Stage, ...] = (
             StageName.BASE_VECTORS: ALL,
             StageName.TUNED_VECTORS: ALL,
         },
+        outside=_labels,
     ),
     Stage(
         StageName.REGISTRY,

@@ -163,6 +163,7 @@ def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> ob
         split=workbench.folder(StageName.PAIRS),
         pairs=workbench.pairs,
         negatives=workbench.negatives,
+        labels=workbench.config.evaluation.labels,
         base_vectors=workbench.folder(StageName.BASE_VECTORS),
         tuned_vectors=workbench.folder(StageName.TUNED_VECTORS),
         matryoshka_dimensions=read_contract(workbench.tuned_model).matryoshka_dimensions,
