@@ -31,6 +31,7 @@ class Remedy(StrEnum):
     PAIRS = "gather more training pairs"
     CLEAN_LABELS = "clean the labels"
     DEDUPLICATE = "join near-duplicate documents"
+    GENTLER = "tune more gently"
 
 
 @dataclass(frozen=True, slots=True)
