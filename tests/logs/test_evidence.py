@@ -1,6 +1,7 @@
 """From the tables of a clean log to judgments: simulated logs whose truth is known, and small ones written by hand."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -69,6 +70,14 @@ def test_future_is_held_out(tmp_path: Path) -> None:
     assert {qrel.split for qrel in qrels if qrel.grade == 0} <= {"dev", "test"}
     assert {query.id for query in read_records(tmp_path / "queries.parquet", LogQuery)} == set(splits)
     assert facts.dropped["past_of_held_out_queries"] > 0
+
+
+def test_frequent_queries_are_the_head(tmp_path: Path) -> None:
+    """Every query is of the head, the torso or the tail, and the tail is the longest."""
+    run(open_log(TRUTH, simulation()), tmp_path)
+    counts = Counter(query.frequency for query in read_records(tmp_path / "queries.parquet", LogQuery))
+    assert set(counts) == {"head", "torso", "tail"}
+    assert counts["head"] < counts["torso"] < counts["tail"]
 
 
 def test_nothing_is_held_out_when_judgments_measure(tmp_path: Path) -> None:

@@ -18,6 +18,10 @@ from dialekt.store.atomic import write_atomic
 HEAD_QUERIES = 0.01  # of the distinct queries, the most frequent ones; the next tenth is the torso
 TORSO_QUERIES = 0.1
 FREQUENCY_POINTS = 40
+FREQUENCIES = f"""SELECT query_no, CASE WHEN place <= {HEAD_QUERIES} THEN 'head'
+        WHEN place <= {HEAD_QUERIES + TORSO_QUERIES} THEN 'torso' ELSE 'tail' END AS frequency
+    FROM (SELECT query_no, row_number() OVER (ORDER BY searches DESC, query_no) / count(*) OVER () AS place
+        FROM queries)"""
 
 
 def write_report(connection: duckdb.DuckDBPyConnection, config: LogsConfig, found: Estimate, out: Path) -> None:
@@ -86,11 +90,9 @@ def query_shares(connection: duckdb.DuckDBPyConnection) -> dict[str, float]:
     Nothing where there are too few queries to have a head.
     """
     row = connection.execute(f"""
-        SELECT count(*), sum(searches) FILTER (place <= {HEAD_QUERIES}),
-            sum(searches) FILTER (place > {HEAD_QUERIES} AND place <= {HEAD_QUERIES + TORSO_QUERIES}),
+        SELECT count(*), sum(searches) FILTER (frequency = 'head'), sum(searches) FILTER (frequency = 'torso'),
             sum(searches)
-        FROM (SELECT searches, row_number() OVER (ORDER BY searches DESC, query_no) / count(*) OVER () AS place
-            FROM queries)
+        FROM queries JOIN ({FREQUENCIES}) USING (query_no)
     """).fetchone()
     if not row or row[0] * HEAD_QUERIES < 1:
         return {}

@@ -6,6 +6,7 @@ import duckdb
 
 from dialekt.config import LogsConfig
 from dialekt.logs.collapse import Cuts, Period
+from dialekt.logs.curves import FREQUENCIES
 from dialekt.logs.database import count_of
 from dialekt.logs.estimation import Estimate
 from dialekt.logs.records import QRELS_NAME, QUERIES_NAME, WEAK_NEGATIVES_NAME, EvidencePlan
@@ -88,8 +89,8 @@ def write_judgments(connection: duckdb.DuckDBPyConnection, config: LogsConfig, o
     _copy(
         connection,
         f"""SELECT {_QUERY_ID} AS id, text, coalesce(strftime(make_timestamp((first_time * 1e6)::BIGINT),
-                '%Y-%m-%dT%H:%M:%SZ'), '') AS timestamp
-            FROM assigned JOIN queries USING (query_no)
+                '%Y-%m-%dT%H:%M:%SZ'), '') AS timestamp, frequency
+            FROM assigned JOIN queries USING (query_no) JOIN ({FREQUENCIES}) USING (query_no)
                 JOIN (SELECT query_no, min(time) AS first_time FROM impressions GROUP BY query_no) USING (query_no)
             ORDER BY id""",
         out / QUERIES_NAME,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dialekt.config import CleaningConfig
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 QUERIES_NAME = "queries.parquet"
 QRELS_NAME = "qrels.parquet"
@@ -32,11 +32,15 @@ RULE_MEANINGS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """A query of the log, with personal data masked. `timestamp` is when it was first searched, "" without times."""
+    """A query of the log, with personal data masked. `timestamp` is when it was first searched, "" without times.
+
+    `frequency` is head, torso or tail: the most frequent hundredth of the log's queries, the next tenth, the others.
+    """
 
     id: str
     text: str
     timestamp: str = ""
+    frequency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
