@@ -7,6 +7,7 @@ import typer
 from dialekt.cli import (
     bench,
     demo,
+    diagnose,
     evaluate,
     export,
     index,
@@ -32,6 +33,9 @@ app = typer.Typer(
 )
 
 app.command("init")(init.init)
+app.command("diagnose", epilog=diagnose.EXAMPLES, short_help="Say whether fine-tuning is worth it, in minutes.")(
+    diagnose.diagnose
+)
 app.command("run", short_help="Run the whole journey; what is done is skipped.")(run.run)
 app.add_typer(pairs.app, name="pairs", short_help="Make the split and the training pairs.")
 app.command("mine", short_help="Mine hard negatives and print the audit.")(mine.mine)

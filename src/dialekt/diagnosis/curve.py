@@ -32,12 +32,11 @@ _DEGREES = 8  # of Student's t: the deviations above are themselves estimates fr
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Whose gain is predicted: all train queries, and the test queries on which it will be measured.
+    """The test queries on which the gain will be seen.
 
     `deviation` is the standard deviation of one query's difference in NDCG@10 after tuning, tuned minus base.
     """
 
-    train_queries: int
     test_queries: int
     deviation: float
 

@@ -31,14 +31,14 @@ def run(
     watching = observer or SilentObserver()
     with exclusive(project.artefacts):
         workbench = Workbench(project, may_download=True, documents_only=until is StageName.CORPUS)
-        return tuple(_skip_or_run(stage, workbench, watching) for stage in _stages_until(until, workbench))
+        return tuple(skip_or_run(stage, workbench, watching) for stage in stages_until(until, workbench))
 
 
 def plan(project: Project, *, until: StageName = StageName.REPORT) -> tuple[PlannedStage, ...]:
     """Say what a run would do with each stage, and change nothing."""
     workbench = Workbench(project, documents_only=until is StageName.CORPUS)
     planned = []
-    stages = tuple(_stages_until(until, workbench))
+    stages = tuple(stages_until(until, workbench))
     names = {stage.name for stage in stages}
     for stage in stages:
         missing = [name for name in stage.needs if name in names and name not in workbench.artefacts]
@@ -59,7 +59,7 @@ def finished(project: Project) -> tuple[StageRecord, ...]:
     """Return the records of the stages that are done for the project as it stands, up to the first that is not."""
     workbench = Workbench(project)
     records = []
-    stages = tuple(_stages_until(StageName.REPORT, workbench))
+    stages = tuple(stages_until(StageName.REPORT, workbench))
     names = {stage.name for stage in stages}
     for stage in stages:
         if any(name in names and name not in workbench.artefacts for name in stage.needs):
@@ -72,7 +72,7 @@ def finished(project: Project) -> tuple[StageRecord, ...]:
     return tuple(records)
 
 
-def _stages_until(last: StageName, workbench: Workbench) -> Iterator[Stage]:
+def stages_until(last: StageName, workbench: Workbench) -> Iterator[Stage]:
     """Yield the stages that the project has, up to and with the last."""
     for stage in STAGES:
         if stage.wanted(workbench):
@@ -89,10 +89,12 @@ _WHY_NOT = {
     StageName.SPLIT: "set judgments.path or logs.path: without them made queries are divided by the pairs stage",
     StageName.SYNTHESIS: "set synthesis.generators, for example to ['local']",
     StageName.TEACHER: "set teacher.model to 'trained', or to a cross-encoder's name or folder",
+    StageName.GENERAL: "set evaluation.general to 'builtin', 'nanobeir' or a BEIR folder",
 }
 
 
-def _skip_or_run(stage: Stage, workbench: Workbench, observer: Observer) -> StageRecord:
+def skip_or_run(stage: Stage, workbench: Workbench, observer: Observer) -> StageRecord:
+    """Skip one stage by its content or run it, and tell the observer; the caller holds the project's lock."""
     recipe = stage.recipe(workbench)
     lookup = stage.look_up(workbench, recipe)
     artefact, status = lookup.artefact, StageStatus.SKIPPED

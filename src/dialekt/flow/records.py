@@ -10,7 +10,7 @@ from dialekt.types import Progress
 
 
 class StageName(StrEnum):
-    """The stages, in the order of the journey."""
+    """The stages, in the order of the journey; then those that stand beside it."""
 
     JUDGMENTS = "judgments"
     CORPUS = "corpus"
@@ -21,11 +21,14 @@ class StageName(StrEnum):
     BASE_VECTORS = "base_vectors"
     NEGATIVES = "negatives"
     TEACHER = "teacher"
+    GENERAL = "general"
     TRAINING = "training"
     TUNED_VECTORS = "tuned_vectors"
     EVALUATION = "evaluation"
     REGISTRY = "registry"
     REPORT = "report"
+    SAMPLE = "sample"
+    DIAGNOSIS = "diagnosis"
 
 
 class StageStatus(StrEnum):

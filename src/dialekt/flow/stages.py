@@ -1,6 +1,5 @@
 """The stages in the order of the journey: what each one depends on, and how it is called."""
 
-from collections.abc import Callable
 from glob import glob
 from pathlib import Path
 from typing import Any
@@ -8,33 +7,9 @@ from typing import Any
 from dialekt.config import TRAINED_HERE, Config
 from dialekt.flow import closing, teaching, work
 from dialekt.flow.records import StageName
+from dialekt.flow.settings import ENCODING, MINIMUM_GRADE, MODEL, SEED, SHARES, base_model, section, setting, settings
 from dialekt.flow.workbench import Stage, Workbench
 
-
-def _section(name: str, *left_out: str) -> Callable[[Config], dict[str, Any]]:
-    """Return a function that gives a section's settings, without those that do not change the result."""
-
-    def settings(config: Config) -> dict[str, Any]:
-        values = getattr(config, name).model_dump(mode="json", exclude=set(left_out))
-        return {f"{name}.{key}": value for key, value in values.items()}
-
-    return settings
-
-
-def _settings(*parts: Callable[[Config], dict[str, Any]]) -> Callable[[Config], dict[str, Any]]:
-    return lambda config: {name: value for part in parts for name, value in part(config).items()}
-
-
-def _setting(section: str, key: str) -> Callable[[Config], dict[str, Any]]:
-    return lambda config: {f"{section}.{key}": getattr(getattr(config, section), key)}
-
-
-SEED = _setting("project", "seed")
-MINIMUM_GRADE = _setting("pairs", "minimum_grade")
-# What the model is comes in by its content; where it runs changes nothing that is worth running again for.
-MODEL = _section("model", "base", "device", "trust_remote_code")
-ENCODING = _section("model", "base", "device", "trust_remote_code", "matryoshka_dimensions")
-SHARES = _settings(_setting("split", "dev_share"), _setting("split", "test_share"))
 # What an LLM costs and how fast it is asked decide whether there is an answer, never which.
 COSTS_AND_PACE = (
     "concurrency",
@@ -67,7 +42,7 @@ def _judgment_files(workbench: Workbench) -> dict[str, str]:
 def _corpus_files_and_tokenizer(workbench: Workbench) -> dict[str, str]:
     path = workbench.config.corpus.path
     files = {} if path is None else workbench.source(path)
-    return {f"file {name}": digest for name, digest in files.items()} | _base_model(workbench)
+    return {f"file {name}": digest for name, digest in files.items()} | base_model(workbench)
 
 
 def _log_files(workbench: Workbench) -> dict[str, str]:
@@ -93,17 +68,13 @@ def _labels(workbench: Workbench) -> dict[str, str]:
     return {"labels": "".join(workbench.source(path).values())} if path.is_file() else {}
 
 
-def _base_model(workbench: Workbench) -> dict[str, str]:
-    return {"base model": workbench.base_model_id}
-
-
 def _teacher_model(workbench: Workbench) -> dict[str, str]:
     """Identify a named cross-encoder, and the base model that one trained here starts from."""
     from dialekt.models.base import describe_model
 
     name = workbench.config.teacher.model
     named = {} if name in (None, TRAINED_HERE) else {"teacher": describe_model(name)}
-    return named | _base_model(workbench)
+    return named | base_model(workbench)
 
 
 STAGES: tuple[Stage, ...] = (
@@ -111,7 +82,7 @@ STAGES: tuple[Stage, ...] = (
         StageName.JUDGMENTS,
         "dialekt.pairs.judgments",
         work.read_judgments,
-        settings=_settings(_section("judgments", "path"), _setting("split", "time_field")),
+        settings=settings(section("judgments", "path"), setting("split", "time_field")),
         outside=_judgment_files,
         wanted=lambda workbench: workbench.has_judgments,
     ),
@@ -119,7 +90,7 @@ STAGES: tuple[Stage, ...] = (
         StageName.CORPUS,
         "dialekt.corpus.stage",
         work.read_corpus,
-        settings=_settings(_section("corpus", "path"), _setting("model", "max_tokens")),
+        settings=settings(section("corpus", "path"), setting("model", "max_tokens")),
         needs={StageName.JUDGMENTS: ("documents.parquet",)},
         outside=_corpus_files_and_tokenizer,
     ),
@@ -127,7 +98,7 @@ STAGES: tuple[Stage, ...] = (
         StageName.LOGS,
         "dialekt.logs.records",
         work.read_logs,
-        settings=_settings(_section("logs", "path", "memory_limit"), _section("cleaning"), SHARES, SEED),
+        settings=settings(section("logs", "path", "memory_limit"), section("cleaning"), SHARES, SEED),
         needs={StageName.CORPUS: ("documents.parquet",)},
         outside=_log_files,
         wanted=lambda workbench: bool(workbench.config.logs.path),
@@ -136,7 +107,7 @@ STAGES: tuple[Stage, ...] = (
         StageName.SPLIT,
         "dialekt.pairs.split",
         work.make_split,
-        settings=_settings(_section("split"), MINIMUM_GRADE, SEED, _others_teach),
+        settings=settings(section("split"), MINIMUM_GRADE, SEED, _others_teach),
         needs={StageName.JUDGMENTS: ALL, StageName.CORPUS: ALL, StageName.LOGS: JUDGED_BY_LOGS},
         wanted=lambda workbench: workbench.judged_by is not None,
     ),
@@ -144,18 +115,18 @@ STAGES: tuple[Stage, ...] = (
         StageName.SYNTHESIS,
         "dialekt.synthesis.records",
         work.make_queries,
-        settings=_settings(
-            _section("synthesis", *COSTS_AND_PACE), MODEL, SEED, _setting("training", "max_document_tokens")
+        settings=settings(
+            section("synthesis", *COSTS_AND_PACE), MODEL, SEED, setting("training", "max_document_tokens")
         ),
         needs={StageName.CORPUS: ("documents.parquet",), StageName.SPLIT: ("queries.parquet",)},
-        outside=_base_model,
+        outside=base_model,
         wanted=lambda workbench: bool(workbench.config.synthesis.generators),
     ),
     Stage(
         StageName.PAIRS,
         "dialekt.pairs.stage",
         work.make_pairs,
-        settings=_settings(_section("pairs"), _setting("split", "near_duplicate_similarity"), SHARES, SEED),
+        settings=settings(section("pairs"), setting("split", "near_duplicate_similarity"), SHARES, SEED),
         needs={
             StageName.JUDGMENTS: ALL,
             StageName.CORPUS: ALL,
@@ -170,20 +141,20 @@ STAGES: tuple[Stage, ...] = (
         work.encode_with_base,
         settings=ENCODING,
         needs={StageName.CORPUS: ("documents.parquet",), StageName.PAIRS: ("queries.parquet",)},
-        outside=_base_model,
+        outside=base_model,
     ),
     Stage(
         StageName.NEGATIVES,
         "dialekt.negatives.stage",
         work.mine_negatives,
-        settings=_settings(_section("negatives"), MINIMUM_GRADE, SEED),
+        settings=settings(section("negatives"), MINIMUM_GRADE, SEED),
         needs={StageName.CORPUS: ALL, StageName.PAIRS: ALL, StageName.BASE_VECTORS: ALL},
     ),
     Stage(
         StageName.TEACHER,
         "dialekt.teacher.records",
         teaching.teach,
-        settings=_settings(_section("teacher"), MODEL, SEED, MINIMUM_GRADE, _setting("evaluation", "max_dev_queries")),
+        settings=settings(section("teacher"), MODEL, SEED, MINIMUM_GRADE, setting("evaluation", "max_dev_queries")),
         needs={
             StageName.CORPUS: ALL,
             StageName.PAIRS: ALL,
@@ -197,12 +168,12 @@ STAGES: tuple[Stage, ...] = (
         StageName.TRAINING,
         "dialekt.training.records",
         teaching.train,
-        settings=_settings(
-            _section("training", "side"),
+        settings=settings(
+            section("training", "side"),
             MODEL,
             SEED,
             MINIMUM_GRADE,
-            _setting("evaluation", "max_dev_queries"),
+            setting("evaluation", "max_dev_queries"),
             teaching.remining,
             teaching.tuned_side,
         ),
@@ -213,7 +184,7 @@ STAGES: tuple[Stage, ...] = (
             StageName.NEGATIVES: ("negatives.parquet",),
             StageName.TEACHER: TAUGHT,
         },
-        outside=_base_model,
+        outside=base_model,
     ),
     Stage(
         StageName.TUNED_VECTORS,
@@ -230,12 +201,12 @@ STAGES: tuple[Stage, ...] = (
         StageName.EVALUATION,
         "dialekt.evaluation.stage",
         work.evaluate,
-        settings=_settings(
-            _section("evaluation", "max_dev_queries", "labels"),
+        settings=settings(
+            section("evaluation", "max_dev_queries", "labels"),
             MODEL,
             MINIMUM_GRADE,
             SEED,
-            _setting("split", "near_duplicate_similarity"),
+            setting("split", "near_duplicate_similarity"),
         ),
         needs={
             StageName.CORPUS: ALL,
@@ -251,16 +222,16 @@ STAGES: tuple[Stage, ...] = (
         StageName.REGISTRY,
         "dialekt.registry.records",
         closing.register_model,
-        settings=_settings(_setting("registry", "minimum_gain"), _setting("project", "name")),
+        settings=settings(setting("registry", "minimum_gain"), setting("project", "name")),
         needs={StageName.TRAINING: ALL, StageName.EVALUATION: ALL},
-        outside=_base_model,
+        outside=base_model,
         fault=closing.missing_version,
     ),
     Stage(
         StageName.REPORT,
         "dialekt.flow.closing",
         closing.write_report,
-        settings=_settings(_section("report"), _setting("project", "name")),
+        settings=settings(section("report"), setting("project", "name")),
         needs=dict.fromkeys(BEFORE_REPORT, ALL),
         published=closing.place_pages,
     ),

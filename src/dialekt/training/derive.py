@@ -143,6 +143,11 @@ def _learning_rate(batch_size: int) -> tuple[float, str]:
     return float(f"{scaled:.1e}"), f"5e-5 at 64 pairs a step, with the square root of the batch of {batch_size}"
 
 
+def default_epochs(pairs: int) -> float:
+    """Return how often training passes over this many pairs where the user does not say."""
+    return _epochs(pairs)[0]
+
+
 def _epochs(pairs: int) -> tuple[float, str]:
     if pairs < 1_000:
         return 4.0, f"{pairs} pairs are few: more passes, and dev decides when to stop"

@@ -1,0 +1,42 @@
+"""What the keys of stages are made of: settings by section, and the content of the base model."""
+
+from collections.abc import Callable
+from typing import Any
+
+from dialekt.config import Config
+from dialekt.flow.workbench import Workbench
+
+Settings = Callable[[Config], dict[str, Any]]
+
+
+def section(name: str, *left_out: str) -> Settings:
+    """Return a function that gives a section's settings, without those that do not change the result."""
+
+    def of(config: Config) -> dict[str, Any]:
+        values = getattr(config, name).model_dump(mode="json", exclude=set(left_out))
+        return {f"{name}.{key}": value for key, value in values.items()}
+
+    return of
+
+
+def settings(*parts: Settings) -> Settings:
+    """Return a function that joins what several such functions give."""
+    return lambda config: {name: value for part in parts for name, value in part(config).items()}
+
+
+def setting(section_name: str, key: str) -> Settings:
+    """Return a function that gives one setting."""
+    return lambda config: {f"{section_name}.{key}": getattr(getattr(config, section_name), key)}
+
+
+SEED = setting("project", "seed")
+MINIMUM_GRADE = setting("pairs", "minimum_grade")
+# What the model is comes in by its content; where it runs changes nothing that is worth running again for.
+MODEL = section("model", "base", "device", "trust_remote_code")
+ENCODING = section("model", "base", "device", "trust_remote_code", "matryoshka_dimensions")
+SHARES = settings(setting("split", "dev_share"), setting("split", "test_share"))
+
+
+def base_model(workbench: Workbench) -> dict[str, str]:
+    """Identify the base model by its content."""
+    return {"base model": workbench.base_model_id}
