@@ -69,7 +69,7 @@ class LanguageFacts:
     `fertility` is tokens per word of the running text and `english_fertility` that of general English with the same
     tokenizer; `unknown_share` is the share of running words that a general list does not know, `code_share` of
     acronyms and codes. `agreement` is the mean overlap of neighbours over the terms that were looked at; of chance
-    alone it would be `chance_agreement`. `language` is the code of the list that knows most of the corpus, "" where none
+    alone it would be `chance_agreement`. `language` is the code of the list that fits the corpus best, "" where none
     does (then nothing counts as unknown); `english` says whether it is English.
     """
 
