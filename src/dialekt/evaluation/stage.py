@@ -21,9 +21,13 @@ from dialekt.evaluation.comparison import (
     recommend,
 )
 from dialekt.evaluation.held import read_held
-from dialekt.evaluation.records import EvaluationFacts, Histogram, LeakFacts, QueryScore, SystemResult
+from dialekt.evaluation.general.measure import GeneralScores, general_facts
+from dialekt.evaluation.records import EvaluationFacts, Histogram, LeakFacts, QueryScore, SystemResult, Threshold
 from dialekt.evaluation.similarity import histogram, measure_cosines, separation
+from dialekt.evaluation.slices import SliceSources, slice_queries
 from dialekt.evaluation.systems import Held, Plan, System, build_systems
+from dialekt.evaluation.thresholds import calibrate
+from dialekt.evaluation.unjudged import unjudged_facts
 from dialekt.measures.metrics import METRICS, NDCG, score_run
 from dialekt.measures.retrieval import Collection, read_collection, rows_of_queries
 from dialekt.measures.runs import write_run
@@ -39,15 +43,18 @@ MADE_QUERIES_REASON = (
     "nothing about people's queries; judge some real queries, a few hundred if you can, and run again"
 )
 _BASELINES = ("bm25", "base", "hybrid_base")
+_DENSE = ("base", "tuned")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvaluationInputs:
     """Folders of the artefacts. Without `tuned_vectors` only the baselines are measured.
 
-    Without `pairs` and `negatives` the leak check has nothing to compare with the held-out side.
+    Without `pairs` and `negatives` the leak check has nothing to compare with the held-out side. Without `logs` nobody
+    knows how frequent a query is.
     `matryoshka_dimensions` may contain the full dimension; it is measured once. `made_queries` says that the test
     queries were made from documents. `labels` is a file of what people said of top results, whether it is there or not.
+    `general` holds the scores of general queries before and after tuning.
     """
 
     corpus: Path
@@ -56,7 +63,9 @@ class EvaluationInputs:
     tuned_vectors: Path | None = None
     pairs: Path | None = None
     negatives: Path | None = None
+    logs: Path | None = None
     labels: Path | None = None
+    general: GeneralScores | None = None
     matryoshka_dimensions: tuple[int, ...] = ()
     made_queries: bool = False
     seed: int = 13
@@ -207,8 +216,30 @@ def _facts(
         made_queries=inputs.made_queries,
         metrics=METRICS,
         warnings=tuple(_warnings(held, collection)),
+        slices=slice_queries(_slice_sources(config, inputs), collection, held, scores, settings=settings),
+        unjudged=unjudged_facts({item.name: item.run for item in measured.systems}, held.judgments, settings),
+        thresholds=tuple(_thresholds(config, held, measured, settings)),
         labels=held.labels,
+        general=inputs.general and general_facts(inputs.general, settings, limit=config.max_general_loss),
     )
+
+
+def _slice_sources(config: EvaluationConfig, inputs: EvaluationInputs) -> SliceSources:
+    return SliceSources(inputs.corpus, inputs.pairs, inputs.logs, config.slice_fields)
+
+
+def _thresholds(config: EvaluationConfig, held: Held, measured: Measured, settings: Settings) -> Iterator[Threshold]:
+    """Calibrate the base and the tuned model; without dev queries there is nothing to choose on."""
+    for system in measured.systems:
+        if system.name in _DENSE and held.dev and system.dev_run is not None:
+            yield calibrate(
+                system.name,
+                system.dev_run,
+                system.run,
+                held.judgments,
+                target=config.threshold_precision,
+                settings=settings,
+            )
 
 
 def _strongest_baseline(measured: Measured) -> str:

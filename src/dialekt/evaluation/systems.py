@@ -39,10 +39,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class System:
-    """One row of the result table: its run over the test queries, and how it was made."""
+    """One row of the result table: its runs over the test and the dev queries, and how it was made."""
 
     name: str
     run: Run
+    dev_run: Run | None = None
     dimension: int | None = None
     fusion: Fusion | None = None
     dev_score: float | None = None
@@ -109,7 +110,7 @@ def _hybrids(workshop: Workshop, name: str, dense: Run, dimension: int) -> Itera
 def _cut(workshop: Workshop, name: str, vectors: Vectors, dimension: int) -> System:
     held, depth = workshop.held, workshop.plan.depth
     run = dense_run(workshop.collection, vectors, held.test, depth=depth, dimension=dimension)
-    return System(f"{name}@{dimension}", run, dimension)
+    return System(f"{name}@{dimension}", run, dimension=dimension)
 
 
 def _finished(
@@ -127,4 +128,4 @@ def _finished(
     if held.dev:
         table = tabulate(held.judgments, query_ids=dev_run.query_ids, document_ids=run.document_ids)
         dev_score = float(ndcg(dev_run.indices, table).mean())
-    return System(name, run.select(held.test_rows), dimension, fusion, dev_score)
+    return System(name, run.select(held.test_rows), dev_run, dimension, fusion, dev_score)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dialekt.config import TRAINED_HERE, Config
-from dialekt.flow import closing, teaching, work
+from dialekt.flow import closing, forgetting, teaching, work
 from dialekt.flow.records import StageName
 from dialekt.flow.settings import ENCODING, MINIMUM_GRADE, MODEL, SEED, SHARES, base_model, section, setting, settings
 from dialekt.flow.workbench import Stage, Workbench
@@ -23,6 +23,7 @@ COSTS_AND_PACE = (
 ALL: tuple[str, ...] = ()
 JUDGED_BY_LOGS = ("queries.parquet", "qrels.parquet")
 MADE = ("queries.parquet", "negatives.parquet")
+ASKED = ("documents.parquet", "queries.parquet", "qrels.parquet")
 TAUGHT = ("pairs.parquet", "negatives.parquet", "scores.parquet")
 BEFORE_REPORT = tuple(name for name in StageName if name is not StageName.REPORT)
 
@@ -165,6 +166,15 @@ STAGES: tuple[Stage, ...] = (
         wanted=lambda workbench: workbench.config.teacher.model is not None,
     ),
     Stage(
+        StageName.GENERAL,
+        "dialekt.evaluation.general.records",
+        forgetting.make_general,
+        settings=settings(ENCODING, forgetting.set_settings),
+        needs={StageName.CORPUS: ("documents.parquet",), StageName.PAIRS: ("queries.parquet",)},
+        outside=lambda workbench: base_model(workbench) | forgetting.outside(workbench),
+        wanted=lambda workbench: forgetting.is_on(workbench.config),
+    ),
+    Stage(
         StageName.TRAINING,
         "dialekt.training.records",
         teaching.train,
@@ -176,6 +186,7 @@ STAGES: tuple[Stage, ...] = (
             setting("evaluation", "max_dev_queries"),
             teaching.remining,
             teaching.tuned_side,
+            forgetting.limit_settings,
         ),
         needs={
             StageName.CORPUS: ALL,
@@ -183,6 +194,7 @@ STAGES: tuple[Stage, ...] = (
             StageName.BASE_VECTORS: ALL,
             StageName.NEGATIVES: ("negatives.parquet",),
             StageName.TEACHER: TAUGHT,
+            StageName.GENERAL: ASKED,
         },
         outside=base_model,
     ),
@@ -202,7 +214,7 @@ STAGES: tuple[Stage, ...] = (
         "dialekt.evaluation.stage",
         work.evaluate,
         settings=settings(
-            section("evaluation", "max_dev_queries", "labels"),
+            section("evaluation", "max_dev_queries", "labels", "general", "general_queries"),
             MODEL,
             MINIMUM_GRADE,
             SEED,
@@ -210,11 +222,13 @@ STAGES: tuple[Stage, ...] = (
         ),
         needs={
             StageName.CORPUS: ALL,
+            StageName.LOGS: ("queries.parquet",),
             StageName.PAIRS: ALL,
             StageName.NEGATIVES: ("negatives.parquet",),
             StageName.TEACHER: TAUGHT,
             StageName.BASE_VECTORS: ALL,
             StageName.TUNED_VECTORS: ALL,
+            StageName.GENERAL: ASKED,
         },
         outside=_labels,
     ),

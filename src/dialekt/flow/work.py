@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dialekt.flow import teaching
+from dialekt.flow import forgetting, teaching
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Split
@@ -163,6 +163,7 @@ def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> ob
         split=workbench.folder(StageName.PAIRS),
         pairs=workbench.pairs,
         negatives=workbench.negatives,
+        logs=workbench.folder_if_any(StageName.LOGS),
         labels=workbench.config.evaluation.labels,
         base_vectors=workbench.folder(StageName.BASE_VECTORS),
         tuned_vectors=workbench.folder(StageName.TUNED_VECTORS),
@@ -171,6 +172,9 @@ def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> ob
         seed=workbench.config.project.seed,
         minimum_grade=workbench.config.pairs.minimum_grade,
         near_duplicate_similarity=workbench.config.split.near_duplicate_similarity,
+        general=forgetting.score_tuned(
+            workbench, frozen=teaching.frozen_documents(workbench) is not None, progress=progress
+        ),
     )
     return stage.run(workbench.config.evaluation, inputs, out, progress=progress)
 
