@@ -21,6 +21,7 @@ BROKEN_PIECES = 4
 DUPLICATE_COSINE = 0.97
 _HUB_RANK = 3
 _TEXTS_PER_BLOCK = 1_000  # offsets are Python tuples, some 100 bytes a token
+_CHARACTERS_PER_TOKEN = 20  # no text averages longer tokens: what lies beyond the limit need not be counted
 _WORD = re.compile(r"\w+")
 
 
@@ -46,8 +47,8 @@ def failed_queries(run: Run, judgments: Judgments) -> NDArray[np.bool_]:
 def failures(evidence: Evidence, failed: NDArray[np.bool_]) -> tuple[FailureBucket, ...]:
     """Count each cause among failed and other queries, the one that tells them apart best first.
 
-    ratio = ((failed with it + ½) / (failed + 1)) / ((others with it + ½) / (others + 1)), so that no empty cell
-    makes it infinite (Haldane 1956).
+    ratio = (failed with it + share of failed) / failed : (others with it + share of others) / others. One query more,
+    spread over both as all are, keeps it finite, and 1 where the cause occurs nowhere.
     """
     buckets = [_bucket(failure, shows, failed) for failure, shows in evidence.shows.items()]
     return tuple(sorted(buckets, key=lambda bucket: -bucket.ratio))
@@ -55,8 +56,11 @@ def failures(evidence: Evidence, failed: NDArray[np.bool_]) -> tuple[FailureBuck
 
 def _bucket(failure: Failure, shows: NDArray[np.bool_], failed: NDArray[np.bool_]) -> FailureBucket:
     among_failed, among_others = int(shows[failed].sum()), int(shows[~failed].sum())
-    failed_share = (among_failed + 0.5) / (int(failed.sum()) + 1)
-    others_share = (among_others + 0.5) / (int((~failed).sum()) + 1)
+    all_failed, queries = int(failed.sum()), len(failed)
+    if all_failed in (0, queries):
+        return FailureBucket(failure, among_failed, among_others, 1.0)
+    failed_share = among_failed / all_failed + 1 / queries
+    others_share = among_others / (queries - all_failed) + 1 / queries
     return FailureBucket(failure, among_failed, among_others, failed_share / others_share)
 
 
@@ -64,7 +68,7 @@ def gather_evidence(inputs: BaselineInputs) -> Evidence:
     """Look for every cause in every query. With several answers, a cause counts only where it holds for all."""
     run, judgments = inputs.systems[BASE], inputs.judgments
     answers = _answers(run, judgments)
-    truncated = _token_counts(inputs.collection.texts, inputs.token_offsets) > inputs.max_tokens
+    truncated = _longer_than(inputs.max_tokens, inputs.collection.texts, inputs.token_offsets)
     hubs = find_hubs(run, judgments)
     top = run.indices[:, :_HUB_RANK]
     misled = wrong_places(run, judgments)[:, :_HUB_RANK] & (top >= 0) & hubs.documents[top]
@@ -94,11 +98,13 @@ def _units_by_document(parents: NDArray[np.int64], documents: int) -> list[NDArr
     return np.split(order, np.searchsorted(parents[order], np.arange(1, documents)))
 
 
-def _token_counts(texts: Sequence[str], token_offsets: TokenOffsets) -> NDArray[np.int64]:
+def _longer_than(limit: int, texts: Sequence[str], token_offsets: TokenOffsets) -> NDArray[np.bool_]:
+    """Return which texts (texts,) have more tokens than the limit."""
+    most = (limit + 1) * _CHARACTERS_PER_TOKEN
     counts: list[int] = []
     for start in range(0, len(texts), _TEXTS_PER_BLOCK):
-        counts += map(len, token_offsets(texts[start : start + _TEXTS_PER_BLOCK]))
-    return np.array(counts, dtype=np.int64)
+        counts += map(len, token_offsets([text[:most] for text in texts[start : start + _TEXTS_PER_BLOCK]]))
+    return np.array(counts, dtype=np.int64) > limit
 
 
 @dataclass(frozen=True, slots=True, eq=False)
