@@ -79,6 +79,11 @@ def _negatives(facts: Facts) -> str:
     return f"{facts['negatives']:,} hard negatives for {facts['queries']:,} queries{rank}"
 
 
+def _general(facts: Facts) -> str:
+    asked = facts["queries"] + facts["choosing_queries"]
+    return f"{asked:,} general queries over {facts['documents']:,} documents, NDCG@10 {facts['base_ndcg']:.3f} before"
+
+
 def _training(facts: Facts) -> str:
     side = "query side only, " if facts.get("side") == TunedSide.QUERY else ""
     return (
@@ -111,6 +116,7 @@ _SUMMARIES: dict[StageName, Callable[[Facts], str]] = {
     StageName.BASE_VECTORS: _vectors,
     StageName.NEGATIVES: _negatives,
     StageName.TEACHER: _teacher,
+    StageName.GENERAL: _general,
     StageName.TRAINING: _training,
     StageName.TUNED_VECTORS: _vectors,
     StageName.EVALUATION: _evaluation,

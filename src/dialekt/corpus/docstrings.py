@@ -108,8 +108,15 @@ def harvest(
     packages: Sequence[str], *, dropped: Counter[str], progress: ReportProgress = no_progress
 ) -> Iterator[DocstringPair]:
     """Yield the natural-language pairs of the installed ones among the packages, in the order of their names."""
-    seen: set[str] = set()
     files = [(package, root, file) for package in sorted(packages) for root, file in _source_files(package)]
+    yield from read_files(files, dropped=dropped, progress=progress)
+
+
+def read_files(
+    files: Sequence[tuple[str, Path, Path]], *, dropped: Counter[str], progress: ReportProgress = no_progress
+) -> Iterator[DocstringPair]:
+    """Yield the natural-language pairs of source files, each given with its library and the folder of its imports."""
+    seen: set[str] = set()
     for number, (library, root, file) in enumerate(files, start=1):
         if number % 100 == 0 or number == len(files):
             progress(Progress("reading docstrings", number, len(files), note=library))
@@ -128,11 +135,16 @@ def _source_files(package: str) -> list[tuple[Path, Path]]:
     spec = importlib.util.find_spec(package)
     found = []
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        for parent, folders, names in os.walk(folder):
-            folders[:] = sorted(name for name in folders if _is_searched(Path(parent, name)))
-            files = sorted(name for name in names if name.endswith(".py") and not name.startswith(_SKIPPED_FILES))
-            found += [(Path(folder).parent, Path(parent, name)) for name in files]
+        found += [(Path(folder).parent, file) for file in source_files(Path(folder))]
     return found
+
+
+def source_files(folder: Path) -> Iterator[Path]:
+    """Yield the source files below a package's folder, but for tests and other people's code."""
+    for parent, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if _is_searched(Path(parent, name)))
+        files = sorted(name for name in names if name.endswith(".py") and not name.startswith(_SKIPPED_FILES))
+        yield from (Path(parent, name) for name in files)
 
 
 def _is_searched(folder: Path) -> bool:

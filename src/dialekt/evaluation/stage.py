@@ -20,8 +20,8 @@ from dialekt.evaluation.comparison import (
     measured_effect,
     recommend,
 )
-from dialekt.evaluation.held import read_held
 from dialekt.evaluation.general.measure import GeneralScores, general_facts
+from dialekt.evaluation.held import read_held
 from dialekt.evaluation.records import EvaluationFacts, Histogram, LeakFacts, QueryScore, SystemResult, Threshold
 from dialekt.evaluation.similarity import histogram, measure_cosines, separation
 from dialekt.evaluation.slices import SliceSources, slice_queries

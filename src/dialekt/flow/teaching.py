@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialekt.config import Config, TunedSide
+from dialekt.flow import forgetting
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Role
@@ -58,6 +59,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         dev_texts=dev_set.texts,
         remine=_reminer(workbench, progress),
         document_vectors=base_vectors,
+        general=forgetting.guard(workbench, frozen=base_vectors is not None),
     )
     return stage.run(config.training, inputs, out, progress=progress)
 

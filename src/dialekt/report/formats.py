@@ -36,6 +36,7 @@ STAGE_LABELS = {
     "base_vectors": "Base vectors",
     "negatives": "Negatives",
     "teacher": "Teacher",
+    "general": "General queries",
     "training": "Training",
     "tuned_vectors": "Tuned vectors",
     "evaluation": "Evaluation",

@@ -1,6 +1,7 @@
-"""Mix base and tuned weights and let the dev queries choose the mixture."""
+"""Mix base and tuned weights; dev queries choose the mixture among those that general queries allow."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -9,6 +10,15 @@ from dialekt.training.records import Mixture
 
 SHARES = (0.25, 0.5, 0.75)
 """Shares of tuned weights that are tried beside 0 (the base) and 1 (the tuned model)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GeneralLimit:
+    """How the model as it is now does on general queries, what the base does, and the least that is allowed."""
+
+    score: Callable[[], float]
+    base_ndcg: float
+    least_ndcg: float
 
 
 def mix(base: Mapping[str, Tensor], tuned: Mapping[str, Tensor], share: float) -> dict[str, Tensor]:
@@ -29,12 +39,15 @@ def choose_mixture(
     score: Callable[[], float],
     known: Sequence[Mixture],
     most: float,
+    general: GeneralLimit | None,
     on_score: Callable[[int, int], None],
 ) -> tuple[list[Mixture], Mixture]:
     """Score mixtures on dev and leave the best one in the model; of equals the one nearer to the tuned model.
 
     `known` holds the scores of share 0 and share 1, which training has already measured; `most` is the largest share
-    that may be chosen. Returns all mixtures, smallest share first, and the chosen one.
+    that may be chosen. With `general`, the best one is taken that does not fall below its limit; the general queries
+    are asked of one mixture after the other, the best on dev first, until one passes, as the base always does. Returns
+    all mixtures, smallest share first, and the chosen one.
     """
     tuned = {name: value.detach().clone() for name, value in model.state_dict().items()}
     mixtures = list(known)
@@ -42,7 +55,25 @@ def choose_mixture(
         model.load_state_dict(mix(base, tuned, share))
         mixtures.append(Mixture(share, score()))
         on_score(done, len(SHARES))
-    allowed = [mixture for mixture in mixtures if mixture.share <= most]
-    best = max(allowed, key=lambda mixture: (mixture.dev_ndcg, mixture.share))
-    model.load_state_dict(mix(base, tuned, best.share))
-    return sorted(mixtures, key=lambda mixture: mixture.share), best
+    mixtures.sort(key=lambda mixture: (mixture.dev_ndcg, mixture.share), reverse=True)
+    for place, mixture in enumerate(mixtures):
+        if mixture.share > most:
+            continue
+        model.load_state_dict(mix(base, tuned, mixture.share))
+        mixtures[place] = _ask(mixture, general)
+        if _remembers(mixtures[place], general):
+            break
+    return sorted(mixtures, key=lambda one: one.share), mixtures[place]
+
+
+def _ask(mixture: Mixture, general: GeneralLimit | None) -> Mixture:
+    """Score the mixture that the model now is on general queries; what the base does is known."""
+    if general is None:
+        return mixture
+    return replace(mixture, general_ndcg=general.base_ndcg if mixture.share == 0 else general.score())
+
+
+def _remembers(mixture: Mixture, general: GeneralLimit | None) -> bool:
+    if general is None or mixture.general_ndcg is None:
+        return True
+    return mixture.share == 0 or mixture.general_ndcg >= general.least_ndcg

@@ -20,6 +20,20 @@ EncodeFunction = Callable[[Sequence[str], Role], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
+class GeneralGuard:
+    """General queries that the chosen mixture must not forget.
+
+    `score` returns the mean NDCG@10 on them, in [0, 1], and encodes `texts` texts for it; `base_ndcg` is what the base
+    model reaches, `max_loss` how much less is allowed.
+    """
+
+    score: Callable[[EncodeFunction], float]
+    texts: int
+    base_ndcg: float
+    max_loss: float
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingInputs:
     """Artefact folders, and the skills of other rooms that training needs.
 
@@ -28,6 +42,7 @@ class TrainingInputs:
     `made_dev_queries` says that the dev queries were made from documents, as the training queries were.
     `remine` mines hard negatives again with the model under training; None where re-mining is off.
     `document_vectors` is the folder of the base model's vectors where only the query side is tuned, else None.
+    `general` guards against forgetting; None where nothing does.
     """
 
     model: ModelConfig
@@ -42,6 +57,7 @@ class TrainingInputs:
     teacher: Path | None = None
     remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
     document_vectors: Path | None = None
+    general: GeneralGuard | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +82,14 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """How well a mixture of base and tuned weights ranks the dev queries: `share` of tuned weights in [0, 1]."""
+    """How well a mixture of base and tuned weights ranks the dev queries: `share` of tuned weights in [0, 1].
+
+    `general_ndcg` is NDCG@10 on general queries, None where they were not asked.
+    """
 
     share: float
     dev_ndcg: float
+    general_ndcg: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from dialekt.training.batches import Plan, plan_steps
 from dialekt.training.derive import Machine, Recipe, derive_recipe
 from dialekt.training.examples import Examples, Tokenise, build_examples
 from dialekt.training.fit import Fit, FitResult, fit
-from dialekt.training.interpolation import SHARES, choose_mixture
+from dialekt.training.interpolation import SHARES, GeneralLimit, choose_mixture
 from dialekt.training.records import STAGE_VERSION, CurvePoint, Derived, Mixture, TrainingFacts, TrainingInputs
 from dialekt.training.trainer import (
     ExampleSource,
@@ -244,7 +244,9 @@ def _seconds_for_steps(session: _Session, scoring_seconds: float) -> float:
     """Return what dev scores leave of the time limit; at least half of it."""
     assert session.config.time_limit_minutes is not None
     limit = session.config.time_limit_minutes * 60
-    scores = session.recipe.evaluations + (len(SHARES) if session.config.interpolate else 0)
+    scores: float = session.recipe.evaluations + (len(SHARES) if session.config.interpolate else 0)
+    if session.config.interpolate and session.inputs.general is not None:
+        scores += session.inputs.general.texts / max(session.inputs.dev_texts, 1)
     return max(limit / 2, limit - scores * scoring_seconds)
 
 
@@ -258,9 +260,23 @@ def _mix(session: _Session, fitted: FitResult, *, base_dev_ndcg: float) -> _Mixi
         score=session.score,
         known=known,
         most=_largest_share(session),
+        general=_general_limit(session),
         on_score=lambda done, total: session.progress(Progress("mixing base and tuned weights", done, total)),
     )
     return _Mixing(mixtures, chosen)
+
+
+def _general_limit(session: _Session) -> GeneralLimit | None:
+    """Return how a mixture is asked general queries, and the least it must reach on them."""
+    guard = session.inputs.general
+    if guard is None:
+        return None
+
+    def score() -> float:
+        session.progress(Progress("asking general queries", 0))
+        return guard.score(session.encoder.encode)
+
+    return GeneralLimit(score, guard.base_ndcg, guard.base_ndcg - guard.max_loss)
 
 
 def _largest_share(session: _Session) -> float:
@@ -333,7 +349,7 @@ def _facts(
         resumed=fitted.resumed,
         derived=_derived(session, plan),
         curve=fitted.curve,
-        warnings=_warnings(fitted, mixing.chosen),
+        warnings=_warnings(session, fitted, mixing),
     )
 
 
@@ -357,10 +373,28 @@ def _derived(session: _Session, plan: Plan) -> dict[str, Derived]:
     return derived
 
 
-def _warnings(fitted: FitResult, chosen: Mixture) -> tuple[str, ...]:
+def _warnings(session: _Session, fitted: FitResult, mixing: _Mixing) -> tuple[str, ...]:
     warnings = []
     if fitted.steps < FEW_STEPS:
         warnings.append(f"only {fitted.steps} training steps: expect little change")
-    if chosen.share == 0.0:
+    forgetting = _forgetting(session, mixing)
+    if forgetting:
+        warnings.append(forgetting)
+    elif mixing.chosen.share == 0.0:
         warnings.append("no mixture beat the base model on dev: the tuned model equals the base")
     return tuple(warnings)
+
+
+def _forgetting(session: _Session, mixing: _Mixing) -> str:
+    """Say which mixture was better on dev and had forgotten too much, the empty text where none had."""
+    guard, chosen = session.inputs.general, mixing.chosen
+    refused = [one for one in mixing.tried if one.general_ndcg is not None and one.share != chosen.share]
+    if guard is None or not refused:
+        return ""
+    best = max(refused, key=lambda one: (one.dev_ndcg, one.share))
+    assert best.general_ndcg is not None
+    return (
+        f"{best.share:.0%} of the tuned weights did best on dev ({best.dev_ndcg:.3f} against "
+        f"{chosen.dev_ndcg:.3f}) but lost {guard.base_ndcg - best.general_ndcg:.3f} NDCG@10 on general queries, more "
+        f"than evaluation.max_general_loss = {guard.max_loss:g}: {chosen.share:.0%} were taken"
+    )
