@@ -12,7 +12,8 @@ from huggingface_hub import ModelCard
 from dialekt.models.contract import EncodingContract
 from dialekt.models.export import ExportFacts
 from dialekt.registry.card import CardFacts, hub_name, render_card, write_card
-from dialekt.registry.records import Evidence, Lineage, Recipe, Setting
+from dialekt.registry.records import Evidence, Lineage, Recipe, Setting, Threshold
+from dialekt.types import Interval
 
 CONTRACT = EncodingContract(
     model="all-MiniLM-L6-v2",
@@ -95,6 +96,21 @@ def test_card_tells_the_whole_story(facts: CardFacts) -> None:
         "`c0ffee`",
     ):
         assert expected in card
+
+
+def test_card_says_from_which_cosine_on_a_result_is_an_answer(facts: CardFacts) -> None:
+    """One row per model: the threshold with what it reached, or that none reaches the target."""
+    reached = Threshold(
+        "tuned", 0.8, 0.7719, precision=Interval(0.72, 0.69, 0.74), recall=Interval(0.73, 0.71, 0.75), empty=0.28
+    )
+    missed = Threshold("base", 0.8, None, precision=None, recall=None, empty=None)
+    card = render_card(
+        dataclasses.replace(facts, evidence=dataclasses.replace(facts.evidence, thresholds=(missed, reached)))
+    )
+    assert "80% of the first ten results" in card
+    assert "| **this model** | 0.772 | 72% (69% to 74%) | 73% (71% to 75%) | 28% |" in card
+    assert "| base model | none reaches 80% |" in card
+    assert "similarity on" not in render_card(facts)
 
 
 def test_card_holds_no_configuration_path(facts: CardFacts) -> None:

@@ -19,7 +19,7 @@ from dialekt.types import ReportProgress
 
 if TYPE_CHECKING:
     from dialekt.evaluation.records import EvaluationFacts
-    from dialekt.registry.records import Evidence, Lineage, Recipe, SystemResult
+    from dialekt.registry.records import Evidence, Lineage, Recipe, SystemResult, Threshold
     from dialekt.report.records import ChangeTexts
 
 STAGE_VERSION = 1
@@ -114,6 +114,7 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         recommendation=facts.recommendation,
         recommendation_reason=facts.recommendation_reason,
         made_queries=facts.made_queries,
+        thresholds=_thresholds(facts),
     )
 
 
@@ -122,6 +123,15 @@ def _judged_by(workbench: Workbench) -> str:
     division = workbench.division.manifest.id
     labels = workbench.artefacts[StageName.EVALUATION].manifest.inputs.get("labels")
     return hash_json([division, labels]) if labels else division
+
+
+def _thresholds(facts: "EvaluationFacts") -> "tuple[Threshold, ...]":
+    from dialekt.registry.records import Threshold
+
+    return tuple(
+        Threshold(item.system, item.target, item.cosine, item.precision, item.recall, item.empty)
+        for item in facts.thresholds
+    )
 
 
 def _systems(facts: "EvaluationFacts") -> "tuple[SystemResult, ...]":

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from dialekt.models.contract import EncodingContract
 from dialekt.models.export import ExportFacts
-from dialekt.registry.records import Evidence, Lineage, SystemResult
+from dialekt.registry.records import Evidence, Lineage, SystemResult, Threshold
 from dialekt.registry.versions import CARD_NAME
 from dialekt.store.atomic import write_atomic
 
@@ -60,6 +60,7 @@ def render_card(facts: CardFacts) -> str:
         base=_base_name(facts.lineage.base_model),
         metrics=metrics,
         rows=_rows(evidence.systems, metrics),
+        thresholds=[_threshold_row(threshold) for threshold in evidence.thresholds],
         recommendation=_SYSTEM_NAMES.get(evidence.recommendation, evidence.recommendation),
         confidence=evidence.gain.confidence if evidence.gain else 0.95,
         smaller=[size for size in facts.contract.matryoshka_dimensions if size < facts.contract.dimension],
@@ -84,6 +85,18 @@ def _rows(systems: Sequence[SystemResult], metrics: Sequence[str]) -> list[list[
         shown = [f"{cell.value:.3f} ({cell.low:.3f} to {cell.high:.3f})" if cell else "" for cell in cells]
         table.append([_system_name(row), *shown])
     return table
+
+
+def _threshold_row(threshold: Threshold) -> list[str]:
+    """Return a row of the table of thresholds: system, cosine, precision, recall, queries without a result."""
+    name = _SYSTEM_NAMES.get(threshold.system, threshold.system)
+    if threshold.cosine is None:
+        return [name, f"none reaches {threshold.target:.0%}", "", "", ""]
+    shares = [
+        f"{share.value:.0%} ({share.low:.0%} to {share.high:.0%})" if share else ""
+        for share in (threshold.precision, threshold.recall)
+    ]
+    return [name, f"{threshold.cosine:.3f}", *shares, "" if threshold.empty is None else f"{threshold.empty:.0%}"]
 
 
 def _system_name(row: SystemResult) -> str:

@@ -92,6 +92,22 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True)
+class Threshold:
+    """From which cosine on a result is an answer: chosen on dev queries for precision `target`, tried on the held-out.
+
+    `system` is "base" or "tuned". `recall` is the share of the answers among the first ten results that it leaves,
+    `empty` the share of queries left without a result. All but `target` are None where no cosine reaches it.
+    """
+
+    system: str
+    target: float
+    cosine: float | None
+    precision: Interval | None
+    recall: Interval | None
+    empty: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What was measured on the held-out queries of one split, and which guards passed.
 
@@ -109,6 +125,7 @@ class Evidence:
     recommendation: str = ""
     recommendation_reason: str = ""
     made_queries: bool = False
+    thresholds: tuple[Threshold, ...] = ()
     parity: Parity | None = None
 
     def value_of(self, system: str, metric: str = GAIN_METRIC) -> Interval | None:
