@@ -12,7 +12,9 @@ from torch.nn import functional
 STEPS = 150
 BATCH = 128
 NEGATIVES = 1_024
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 0.02
+"""Over √dimension, as the entries of a rotation shrink with it: 1e-3 at 384 dimensions."""
+
 TEMPERATURE = 0.05
 _MASKED = -1e4
 
@@ -67,7 +69,7 @@ def fit_adapter(material: AdapterMaterial, rows: Sequence[int], *, seed: int) ->
         return Adapter(zeros, zeros)
     generator = np.random.default_rng(seed)
     matrices = [torch.zeros(dimension, dimension, requires_grad=True) for _ in range(2)]
-    optimizer = torch.optim.AdamW(matrices, lr=LEARNING_RATE, weight_decay=0.0)
+    optimizer = torch.optim.AdamW(matrices, lr=LEARNING_RATE / dimension**0.5, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 1.0 / STEPS, total_iters=STEPS)
     for _ in range(STEPS):
         batch = pairs[generator.choice(len(pairs), size=min(BATCH, len(pairs)), replace=False)]
