@@ -8,6 +8,7 @@ import pytest
 from dialekt.registry.records import (
     ArtefactIds,
     Evidence,
+    Forgetting,
     Gain,
     Lineage,
     Parity,
@@ -88,6 +89,7 @@ def make_evidence() -> MakeEvidence:
         compared: bool = True,
         leak_check_passed: bool = True,
         parity: Parity | None = AGREES,
+        forgetting: Forgetting | None = None,
     ) -> Evidence:
         middle = (low + high) / 2
         rows = {"base": tuned - middle, "tuned": tuned, "tuned@128": tuned - 0.02}
@@ -109,6 +111,7 @@ def make_evidence() -> MakeEvidence:
             recommendation="hybrid_tuned",
             recommendation_reason="It has the highest NDCG@10.",
             parity=parity,
+            forgetting=forgetting,
         )
 
     return make

@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from dialekt.models.contract import EncodingContract
 from dialekt.models.export import ExportFacts
 from dialekt.registry.card import CardFacts, hub_name, render_card, write_card
-from dialekt.registry.records import Evidence, Lineage, Recipe, Setting, Threshold
+from dialekt.registry.records import Evidence, Forgetting, Lineage, Recipe, Setting, Threshold
 from dialekt.types import Interval
 
 CONTRACT = EncodingContract(
@@ -162,6 +162,28 @@ def test_model_for_sentence_transformers_only(facts: CardFacts) -> None:
     assert "text-embeddings-router" not in card
     assert "truncate_dim" not in card
     assert "matryoshka" not in _front_matter(card)["tags"]
+
+
+def test_what_the_model_forgot(facts: CardFacts, make_evidence: Callable[..., Evidence]) -> None:
+    """The card shows NDCG@10 on general queries before and after, and says when the loss was not allowed."""
+    kept = Forgetting(
+        source="builtin",
+        queries=200,
+        documents=1_000,
+        base=Interval(0.5, 0.45, 0.55),
+        tuned=Interval(0.49, 0.44, 0.54),
+        change=Interval(-0.01, -0.02, 0.0),
+        limit=0.03,
+        passed=True,
+    )
+    card = render_card(dataclasses.replace(facts, evidence=make_evidence(forgetting=kept)))
+    assert "On 200 queries on the docstrings of Python's standard library" in card
+    assert "0.500 with the base model, 0.490 with this one, -0.010 (-0.020 to +0.000)." in card
+    assert "was allowed" not in card
+    lost = dataclasses.replace(kept, passed=False)
+    card = render_card(dataclasses.replace(facts, evidence=make_evidence(forgetting=lost)))
+    assert "more than the loss of 0.03 that was allowed" in card
+    assert "What it forgot" not in render_card(facts)
 
 
 def test_recipe_without_details(facts: CardFacts) -> None:

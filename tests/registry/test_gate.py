@@ -6,7 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from dialekt.registry.gate import judge
-from dialekt.registry.records import Evidence, Parity, Version
+from dialekt.registry.records import Evidence, Forgetting, Parity, Version
+from dialekt.types import Interval
 
 MakeEvidence = Callable[..., Evidence]
 RegisterModel = Callable[..., Version]
@@ -60,6 +61,36 @@ def test_parity_that_was_never_checked(register_model: RegisterModel) -> None:
     broken = Parity(7, -1.0, 2.0, passed=False, fault="no weights")
     (fault,) = judge(register_model("b", parity=broken), champion=None, minimum_gain=0.0).reasons
     assert fault.endswith("no weights")
+
+
+@pytest.mark.parametrize(
+    ("high", "expected"), [(-0.01, "the loss is proven"), (0.01, "the loss is not proven, nor is it ruled out")]
+)
+def test_a_model_that_forgets(register_model: RegisterModel, high: float, expected: str) -> None:
+    """A mean loss on general queries above the limit is a reason, which says whether the loss is proven."""
+    (reason,) = judge(register_model(forgetting=_forgetting(-0.05, high)), champion=None, minimum_gain=0.0).reasons
+    assert reason == (
+        f"it forgets the general world: NDCG@10 -0.050 on 200 general queries (-0.100 to {high:+.3f}: {expected}), "
+        "more than evaluation.max_general_loss = 0.03"
+    )
+
+
+def test_a_model_that_forgets_little(register_model: RegisterModel) -> None:
+    """A loss within the limit is shown elsewhere and is no reason, even where it is proven."""
+    assert judge(register_model(forgetting=_forgetting(-0.02, -0.01)), champion=None, minimum_gain=0.0).promotable
+
+
+def _forgetting(change: float, high: float) -> Forgetting:
+    return Forgetting(
+        source="builtin",
+        queries=200,
+        documents=1_000,
+        base=Interval(0.5, 0.45, 0.55),
+        tuned=Interval(0.5 + change, 0.4, 0.55),
+        change=Interval(change, -0.1, high),
+        limit=0.03,
+        passed=change >= -0.03,
+    )
 
 
 def test_worse_than_the_champion_on_the_same_split(register_model: RegisterModel) -> None:

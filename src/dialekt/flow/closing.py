@@ -19,7 +19,7 @@ from dialekt.types import ReportProgress
 
 if TYPE_CHECKING:
     from dialekt.evaluation.records import EvaluationFacts
-    from dialekt.registry.records import Evidence, Lineage, Recipe, SystemResult, Threshold
+    from dialekt.registry.records import Evidence, Forgetting, Lineage, Recipe, SystemResult, Threshold
     from dialekt.report.records import ChangeTexts
 
 STAGE_VERSION = 1
@@ -115,6 +115,7 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         recommendation_reason=facts.recommendation_reason,
         made_queries=facts.made_queries,
         thresholds=_thresholds(facts),
+        forgetting=_forgetting(facts),
     )
 
 
@@ -131,6 +132,26 @@ def _thresholds(facts: "EvaluationFacts") -> "tuple[Threshold, ...]":
     return tuple(
         Threshold(item.system, item.target, item.cosine, item.precision, item.recall, item.empty)
         for item in facts.thresholds
+    )
+
+
+def _forgetting(facts: "EvaluationFacts") -> "Forgetting | None":
+    from dialekt.registry.records import Forgetting
+    from dialekt.types import Interval
+
+    general = facts.general
+    if general is None:
+        return None
+    change = Interval(general.comparison.difference, general.comparison.low, general.comparison.high)
+    return Forgetting(
+        source=general.name,
+        queries=general.queries,
+        documents=general.documents,
+        base=general.base,
+        tuned=general.tuned,
+        change=change,
+        limit=general.limit,
+        passed=general.passed,
     )
 
 

@@ -26,6 +26,11 @@ _SYSTEM_NAMES = {
     "hybrid_base": "BM25 + base model",
     "hybrid_tuned": "BM25 + **this model**",
 }
+_GENERAL_QUERIES = {
+    "builtin": "on the docstrings of Python's standard library",
+    "nanobeir": "of NanoBEIR",
+    "folder": "of a collection that its maker chose",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,8 @@ def render_card(facts: CardFacts) -> str:
         metrics=metrics,
         rows=_rows(evidence.systems, metrics),
         thresholds=[_threshold_row(threshold) for threshold in evidence.thresholds],
+        forgetting=evidence.forgetting,
+        general_queries=evidence.forgetting and _GENERAL_QUERIES[evidence.forgetting.source],
         recommendation=_SYSTEM_NAMES.get(evidence.recommendation, evidence.recommendation),
         confidence=evidence.gain.confidence if evidence.gain else 0.95,
         smaller=[size for size in facts.contract.matryoshka_dimensions if size < facts.contract.dimension],

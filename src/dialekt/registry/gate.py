@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dialekt.registry.records import GAIN_METRIC, TUNED, ChampionComparison, Evidence, Version
+from dialekt.registry.records import GAIN_METRIC, TUNED, ChampionComparison, Evidence, Forgetting, Version
 from dialekt.registry.versions import verify
 
 
@@ -59,7 +59,18 @@ def guard_faults(evidence: Evidence) -> list[str]:
     elif not parity.passed:
         why = parity.fault or f"the lowest cosine between their vectors is {parity.min_cosine:.6f}"
         faults.append(f"the exported model does not agree with the trained one: {why}")
+    if evidence.forgetting is not None and not evidence.forgetting.passed:
+        faults.append(_forgetting_fault(evidence.forgetting))
     return faults
+
+
+def _forgetting_fault(found: Forgetting) -> str:
+    change = found.change
+    known = "the loss is proven" if change.high < 0 else "the loss is not proven, nor is it ruled out"
+    return (
+        f"it forgets the general world: {GAIN_METRIC} {change.value:+.3f} on {found.queries} general queries "
+        f"({change.low:+.3f} to {change.high:+.3f}: {known}), more than evaluation.max_general_loss = {found.limit:g}"
+    )
 
 
 def compare(version: Version, champion: Version) -> ChampionComparison:

@@ -108,11 +108,29 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgetting:
+    """NDCG@10 on queries of the general world before and after tuning; `change` is tuned minus base.
+
+    `source` says which queries: "builtin", "nanobeir" or "folder". A mean loss above `limit` has not `passed`.
+    """
+
+    source: str
+    queries: int
+    documents: int
+    base: Interval
+    tuned: Interval
+    change: Interval
+    limit: float
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """What was measured on the held-out queries of one split, and which guards passed.
 
     `gain` is None when base and tuned were never compared; `parity` is None until the export was checked.
-    `made_queries` says that the held-out queries were made from documents.
+    `made_queries` says that the held-out queries were made from documents. `forgetting` is None where no general
+    queries were asked.
     """
 
     split: str
@@ -126,6 +144,7 @@ class Evidence:
     recommendation_reason: str = ""
     made_queries: bool = False
     thresholds: tuple[Threshold, ...] = ()
+    forgetting: Forgetting | None = None
     parity: Parity | None = None
 
     def value_of(self, system: str, metric: str = GAIN_METRIC) -> Interval | None:
