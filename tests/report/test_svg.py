@@ -6,7 +6,7 @@ import pytest
 
 from dialekt.report.charts import svg
 from dialekt.report.charts.histograms import Distribution, HistogramRange, histogram
-from dialekt.report.charts.intervals import IntervalMark, interval_plot
+from dialekt.report.charts.intervals import IntervalMark, Reference, interval_plot
 from dialekt.report.charts.lines import LineChart, Point, Series, line_chart
 
 
@@ -45,7 +45,9 @@ def test_interval_plot_places_values_in_order(narrow: bool) -> None:
         IntervalMark("a", 0.4, 0.3, 0.5, "0.400", "a"),
         IntervalMark("b", 0.6, 0.6, 0.6, "0.600", "b", tone="tuned", strong=True),
     ]
-    root = ET.fromstring(interval_plot(marks, title="t", axis_title="x", reference=0.4, narrow=narrow))
+    root = ET.fromstring(
+        interval_plot(marks, title="t", axis_title="x", reference=Reference(0.4, "base"), narrow=narrow)
+    )
     first, second = (float(circle.attrib["cx"]) for circle in root.iter("circle"))
     assert first < second
     whiskers = [line for line in root.iter("line") if line.attrib["class"] == "whisker"]

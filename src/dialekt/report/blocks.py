@@ -131,17 +131,38 @@ class Code:
     kind: ClassVar[str] = "code"
 
 
-Block = Table | TablePair | KeyValues | Figure | Paragraph | Bullets | Code
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something to do: what, why, and what to type where there is such a command."""
+
+    action: str
+    why: str
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Things to do, the most important first."""
+
+    items: tuple[Step, ...]
+    kind: ClassVar[str] = "steps"
+
+
+Block = Table | TablePair | KeyValues | Figure | Paragraph | Bullets | Code | Steps
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A chapter: heading, one sentence that says what to see in it, and its blocks."""
+    """A chapter: heading, one sentence that says what to see in it, and its blocks.
+
+    A `folded` one shows its heading only and opens on a click; in print and in Markdown it is open.
+    """
 
     anchor: str
     title: str
     lead: str
     blocks: tuple[Block, ...]
+    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +175,21 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
+class Hero:
+    """The one number of the page, what it counts, and drawings that show how sure it is; `lines` say them in words."""
+
+    value: str
+    caption: str
+    panels: tuple[Panel, ...]
+    lines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The page in one sentence: what to do, the evidence for it; then why.
 
-    `tone` is good, caution or neutral and colours the mark beside `label`.
+    `tone` is good, caution or neutral and colours the mark beside `label`. A `hero` shows the evidence large, so the
+    headline does not repeat it.
     """
 
     headline: str
@@ -165,14 +197,16 @@ class Verdict:
     reasons: tuple[str, ...]
     label: str
     tone: str
+    hero: Hero | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """The whole report."""
+    """The whole page; `kind` is what it calls itself."""
 
     project: str
     created: str
     verdict: Verdict
     tiles: tuple[Tile, ...]
     sections: tuple[Section, ...]
+    kind: str = "report"

@@ -1,5 +1,6 @@
 """The page: facts in, `report.html` and `report.md` out. Both show the same blocks."""
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,15 +12,20 @@ from dialekt.measures.metrics import NDCG
 from dialekt.report import formats, markdown
 from dialekt.report.blocks import Page, Section, Tile
 from dialekt.report.facts import Facts
+from dialekt.report.next_steps import advise
 from dialekt.report.records import ReportFacts, ReportInputs
 from dialekt.report.sections.changes import changes_section
+from dialekt.report.sections.depth import thresholds_section, unjudged_section
 from dialekt.report.sections.dimensions import dimension_section
 from dialekt.report.sections.logs import logs_section
 from dialekt.report.sections.material import funnel_section, negatives_section
+from dialekt.report.sections.next import next_section
+from dialekt.report.sections.price import price_section
 from dialekt.report.sections.record import limits_section, reproduce_section, time_section
 from dialekt.report.sections.results import comparison_section, results_section
 from dialekt.report.sections.side import side_section
 from dialekt.report.sections.similarity import similarity_section
+from dialekt.report.sections.slices import slices_section
 from dialekt.report.sections.synthesis import synthesis_section
 from dialekt.report.sections.teacher import teacher_section
 from dialekt.report.sections.training import derived_section, training_section
@@ -42,31 +48,22 @@ def write_report(inputs: ReportInputs, out: Path) -> ReportFacts:
     pages = {html: render_html(page), text: render_markdown(page)}
     for path, content in pages.items():
         write_atomic(path, content)
-    return ReportFacts(html=str(html), markdown=str(text))
+    facts, evaluation = _read(inputs)
+    return ReportFacts(str(html), str(text), advise(evaluation, facts, Facts(inputs.diagnosis)))
 
 
 def build_page(inputs: ReportInputs) -> Page:
-    """Return the report as blocks: verdict first, then evidence, then how it came about, then its limits."""
-    facts = {stage: Facts(values) for stage, values in inputs.facts.items() if values}
-    stored = facts.get("evaluation", NOTHING)
-    evaluation = facts_from_json(stored.values) if stored else None
-    training = training_section(facts["training"]) if "training" in facts else None
-    sections = [
-        *(_evidence(evaluation) if evaluation else ()),
-        training,
-        side_section(facts.get("training", NOTHING), inputs.full_tuning),
-        similarity_section(evaluation) if evaluation else None,
-        changes_section(evaluation, inputs.texts) if evaluation else None,
-        logs_section(facts.get("logs", NOTHING)),
-        synthesis_section(facts.get("synthesis", NOTHING)),
-        negatives_section(facts.get("negatives", NOTHING)),
-        teacher_section(facts.get("teacher", NOTHING)),
-        funnel_section(facts),
-        derived_section(facts),
-        time_section(inputs.seconds, facts),
-        reproduce_section(inputs, facts),
-        limits_section(evaluation, facts),
+    """Return the report as blocks: the verdict, for whom, at what price, what next; then, folded, the details."""
+    facts, evaluation = _read(inputs)
+    front = [
+        slices_section(evaluation) if evaluation else None,
+        price_section(evaluation, facts, inputs.seconds),
+        next_section(advise(evaluation, facts, Facts(inputs.diagnosis))),
+        results_section(evaluation) if evaluation else None,
     ]
+    details = [*(_evidence(evaluation, inputs) if evaluation else ()), *_material(inputs, facts)]
+    folded = [replace(section, folded=True) for section in details if section]
+    sections = [*front, *folded, limits_section(evaluation, facts)]
     return Page(
         project=inputs.project,
         created=formats.moment(inputs.created),
@@ -76,8 +73,35 @@ def build_page(inputs: ReportInputs) -> Page:
     )
 
 
-def _evidence(evaluation: EvaluationFacts) -> list[Section | None]:
-    return [results_section(evaluation), comparison_section(evaluation), dimension_section(evaluation)]
+def _read(inputs: ReportInputs) -> tuple[dict[str, Facts], EvaluationFacts | None]:
+    facts = {stage: Facts(values) for stage, values in inputs.facts.items() if values}
+    return facts, facts_from_json(facts["evaluation"].values) if "evaluation" in facts else None
+
+
+def _evidence(evaluation: EvaluationFacts, inputs: ReportInputs) -> list[Section | None]:
+    return [
+        comparison_section(evaluation),
+        dimension_section(evaluation),
+        unjudged_section(evaluation),
+        thresholds_section(evaluation),
+        similarity_section(evaluation),
+        changes_section(evaluation, inputs.texts),
+    ]
+
+
+def _material(inputs: ReportInputs, facts: dict[str, Facts]) -> list[Section | None]:
+    return [
+        training_section(facts["training"]) if "training" in facts else None,
+        side_section(facts.get("training", NOTHING), inputs.full_tuning),
+        logs_section(facts.get("logs", NOTHING)),
+        synthesis_section(facts.get("synthesis", NOTHING)),
+        negatives_section(facts.get("negatives", NOTHING)),
+        teacher_section(facts.get("teacher", NOTHING)),
+        funnel_section(facts),
+        derived_section(facts),
+        time_section(inputs.seconds, facts),
+        reproduce_section(inputs, facts),
+    ]
 
 
 def _tiles(evaluation: EvaluationFacts | None, facts: dict[str, Facts], inputs: ReportInputs) -> list[Tile]:

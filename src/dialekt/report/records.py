@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dialekt.evaluation.records import Comparison
+from dialekt.report.next_steps import NextStep
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,8 @@ class ReportInputs:
     tuned_vectors, evaluation, registry); a stage that has not run is simply absent. `facts` are as `dataclasses.asdict`
     wrote them, before or after a turn through JSON. `ids` are artefact ids by stage, `versions` library versions by
     name, `texts` the texts of wins and losses by query id (empty: no text reaches the page). `full_tuning` is what a
-    model whose query side alone was tuned is held against, where there is such a version.
+    model whose query side alone was tuned is held against, where there is such a version. `diagnosis` are the facts of
+    `dialekt diagnose`, empty where it has not run.
     """
 
     project: str
@@ -45,11 +47,13 @@ class ReportInputs:
     versions: Mapping[str, str] = field(default_factory=dict)
     texts: Mapping[str, ChangeTexts] = field(default_factory=dict)
     full_tuning: FullTuning | None = None
+    diagnosis: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """Where the two pages lie."""
+    """Where the two pages lie, and what they advise to do next, the most important first."""
 
     html: str
     markdown: str
+    next_steps: tuple[NextStep, ...] = ()

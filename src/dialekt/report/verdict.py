@@ -7,6 +7,7 @@ from dialekt.evaluation.records import Comparison, EvaluationFacts
 from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Verdict
+from dialekt.report.sections.gain import gain_hero
 
 TUNED_SYSTEMS = ("tuned", "hybrid_tuned")
 _SYSTEM_NAME = re.compile(r"\b(hybrid_tuned|hybrid_base|bm25)\b")
@@ -16,6 +17,15 @@ def judge(evaluation: EvaluationFacts | None) -> Verdict:
     """Read the verdict off the evaluation; `None` means that it has not run."""
     if evaluation is None or not evaluation.systems:
         return Verdict("Nothing is proven yet: no evaluation has run", "", (), "No evidence", "neutral")
+    verdict = _words(evaluation)
+    if evaluation.made_queries:
+        return verdict
+    return replace(
+        _priced(verdict, evaluation), hero=gain_hero(_headline(evaluation), confidence=evaluation.confidence)
+    )
+
+
+def _words(evaluation: EvaluationFacts) -> Verdict:
     if evaluation.made_queries:
         why = evaluation.recommendation_reason
         return Verdict(
@@ -24,9 +34,34 @@ def judge(evaluation: EvaluationFacts | None) -> Verdict:
     challenger = _best_tuned(evaluation)
     if challenger is None:
         return _untuned(evaluation)
-    if evaluation.recommendation.partition("@")[0] in TUNED_SYSTEMS:
+    if _is_tuned(evaluation.recommendation):
         return _tuned(evaluation)
     return _kept(evaluation, challenger)
+
+
+def _priced(verdict: Verdict, evaluation: EvaluationFacts) -> Verdict:
+    """Return the verdict with a warning where a tuned model is to be deployed that forgot too much."""
+    general = evaluation.general
+    if general is None or general.passed or not _is_tuned(evaluation.recommendation):
+        return verdict
+    reason = (
+        f"But on general queries it loses more than is allowed: {formats.signed(general.comparison.difference)} "
+        f"{NDCG}, with {formats.score(general.limit)} allowed."
+    )
+    return replace(verdict, label=f"{verdict.label}, at a price", tone="caution", reasons=(reason, *verdict.reasons))
+
+
+def _headline(evaluation: EvaluationFacts) -> tuple[Comparison, ...]:
+    """Return what the page is about: the system in question against the base model and the strongest baseline."""
+    best = evaluation.recommendation
+    challenger = None if _is_tuned(best) else _best_tuned(evaluation)
+    opponents = (best, "base") if challenger else (reference_system(evaluation, best), evaluation.strongest_baseline)
+    found = {other: paired(evaluation, challenger or best, other) for other in opponents}
+    return tuple(one for one in found.values() if one)
+
+
+def _is_tuned(system: str) -> bool:
+    return system.partition("@")[0] in TUNED_SYSTEMS
 
 
 def ndcg(evaluation: EvaluationFacts, system: str) -> float | None:

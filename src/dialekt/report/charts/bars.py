@@ -1,9 +1,26 @@
-"""A bar for a table cell: a share of the whole at a glance."""
+"""Bars: a share of the whole in a table cell, and the whole divided into its parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from markupsafe import Markup
 
 from dialekt.report.charts.intervals import CELL_HEIGHT, CELL_WIDTH
-from dialekt.report.charts.svg import drawing, element
+from dialekt.report.charts.svg import drawing, element, group, label
+
+GAP = 2.0
+DIVIDED_HEIGHT = 26.0
+ROOM_FOR_TEXT = 13.0  # pixels per line of text below a divided bar
+CHARACTER_WIDTH = 7.2
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of the whole: its share in [0, 1], what it is called, and its tone."""
+
+    share: float
+    text: str
+    tone: str
 
 
 def bar_cell(share: float, *, title: str, tone: str = "bar") -> Markup:
@@ -13,3 +30,26 @@ def bar_cell(share: float, *, title: str, tone: str = "bar") -> Markup:
     track = element("rect", x=0.0, y=8.0, width=width, height=6.0, rx=3.0, class_="track")
     fill = element("rect", x=0.0, y=8.0, width=max(filled, 1.5), height=6.0, rx=min(3.0, filled / 2), class_=tone)
     return drawing(width, height, track, fill, label=title)
+
+
+def divided_bar(parts: Sequence[Part], *, title: str, width: float = 800) -> Markup:
+    """Return one bar divided into its parts, each with its text below; the shares sum to 1."""
+    drawn: list[Markup] = []
+    left, free = 0.0, 0.0
+    for index, part in enumerate(parts):
+        size = max(part.share * width, 0.0)
+        inner = max(size - GAP, 1.0)
+        bar = element("rect", x=left, y=2.0, width=inner, height=DIVIDED_HEIGHT, rx=2.0, class_="block")
+        edge = width if index == len(parts) - 1 else None
+        drawn.append(group(bar, _text(part, max(left, free), edge=edge), class_=part.tone))
+        free = max(left, free) + len(part.text) * CHARACTER_WIDTH + 12
+        left += size
+    return drawing(width, DIVIDED_HEIGHT + 2 * ROOM_FOR_TEXT, *drawn, label=title)
+
+
+def _text(part: Part, left: float, *, edge: float | None) -> Markup:
+    """Return the text below its part; one that would pass the edge ends there."""
+    y = DIVIDED_HEIGHT + 20
+    if edge is not None and left + len(part.text) * CHARACTER_WIDTH > edge:
+        return label(edge, y, part.text, class_="value", anchor="end")
+    return label(left, y, part.text, class_="value")

@@ -6,7 +6,7 @@ from dialekt.evaluation.records import Comparison, EvaluationFacts, SystemResult
 from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Block, Cell, Column, Figure, Panel, Paragraph, Row, Section, Table
-from dialekt.report.charts.intervals import IntervalMark, difference_cell, interval_plot
+from dialekt.report.charts.intervals import IntervalMark, Reference, difference_cell, interval_plot
 from dialekt.report.charts.svg import padded
 from dialekt.types import Interval
 
@@ -21,6 +21,8 @@ def results_section(evaluation: EvaluationFacts) -> Section:
         f"{formats.count(evaluation.documents)} documents, with {formats.percent(evaluation.confidence)} bootstrap "
         "intervals. Higher is better."
     )
+    if evaluation.labels:
+        lead += f" {formats.count(evaluation.labels)} grades that people gave to top results are counted in."
     blocks: list[Block] = [_result_table(evaluation, results)]
     if any(NDCG in result.metrics for result in results):
         blocks.append(_interval_figure(evaluation, results))
@@ -65,7 +67,7 @@ def _metric_cell(interval: Interval | None, best: str) -> Cell:
 def _interval_figure(evaluation: EvaluationFacts, results: Sequence[SystemResult]) -> Figure:
     marks = [_mark(evaluation, result) for result in results if NDCG in result.metrics]
     base = evaluation.result("base")
-    reference = base.metrics[NDCG].value if base and NDCG in base.metrics else None
+    reference = Reference(base.metrics[NDCG].value, "base") if base and NDCG in base.metrics else None
     spoken = "; ".join(f"{mark.label} {mark.tooltip}" for mark in marks)
     title = f"{NDCG} with intervals: {spoken}"
     wide, narrow = (
