@@ -18,13 +18,14 @@ def baseline_facts(inputs: BaselineInputs) -> BaselineFacts:
     """Score every untuned system on the held-out queries and sort the failures of the base model by their causes."""
     base = inputs.systems[BASE]
     evidence = gather_evidence(inputs)
+    failed = failed_queries(base, inputs.judgments)
     return BaselineFacts(
         queries=len(inputs.queries),
         documents=len(inputs.collection.document_ids),
         systems=tuple(_score(name, run, inputs) for name, run in inputs.systems.items()),
         ceiling=mean_with_interval(perfect_reranking(base, inputs.judgments), inputs.sampling),
-        failed=int(failed_queries(base, inputs.judgments).sum()),
-        buckets=failures(evidence, failed_queries(base, inputs.judgments)),
+        failed=int(failed.sum()),
+        buckets=failures(evidence, failed),
         hub_share=evidence.hub_share,
         truncated_share=_truncated(evidence),
         duplicate_share=_duplicated(inputs),

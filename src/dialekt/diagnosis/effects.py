@@ -3,8 +3,6 @@
 import math
 from collections.abc import Sequence
 
-import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
 
 from dialekt.diagnosis.inputs import DataInputs
@@ -30,11 +28,6 @@ def needed_judgments(
     quantiles = float(stats.norm.ppf(1 - significance / 2) + stats.norm.ppf(power))
     counts = (math.ceil((quantiles * standard_deviation / effect) ** 2 - 1e-9) for effect in effects)
     return tuple(NeededJudgments(effect, max(2, count)) for effect, count in zip(effects, counts, strict=True))
-
-
-def expected_deviation(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
-    """Return the standard deviation of the per-query differences of two systems' scores (queries,), 0 below two."""
-    return float((after - before).std(ddof=1)) if len(before) > 1 else 0.0
 
 
 def data_facts(inputs: DataInputs) -> DataFacts:

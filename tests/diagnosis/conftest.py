@@ -1,0 +1,5 @@
+"""The small world on disk that the tests of this folder share."""
+
+from tests.world import world
+
+__all__ = ["world"]
