@@ -1,11 +1,12 @@
 """`dialekt report`: the page that shows what the journey found."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import typer
 
 from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
-from dialekt.cli.screen import open_screen
+from dialekt.cli.screen import Screen, open_screen
 
 
 def report(
@@ -18,7 +19,7 @@ def report(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write the report as one HTML page and as Markdown, running what is missing before it."""
+    """Write the report as one HTML page and as Markdown, running what is missing before it; say what to do next."""
     from dialekt.cli.journeying import walk
     from dialekt.flow.records import StageName
 
@@ -28,6 +29,21 @@ def report(
     facts = finished.record(StageName.REPORT).facts
     page = finished.project.folder / facts["html"]
     screen.results.print(str(page), soft_wrap=True, markup=False)
+    show_steps(screen, facts["next_steps"])
     if show:
         typer.launch(str(page))
-    screen.finish(finished.answer() | {"html": str(page), "markdown": str(finished.project.folder / facts["markdown"])})
+    places = {"html": str(page), "markdown": str(finished.project.folder / facts["markdown"])}
+    screen.finish(finished.answer() | places | {"next_steps": facts["next_steps"]})
+
+
+def show_steps(screen: Screen, steps: Sequence[Mapping[str, str]]) -> None:
+    """Print what to do next, each step with its evidence and with what to type."""
+    from rich.markup import escape
+    from rich.padding import Padding
+
+    if steps:
+        screen.results.print("\nWhat to do next")
+    for number, step in enumerate(steps, start=1):
+        screen.results.print(f"{number}. [bold]{escape(step['action'])}[/]")
+        lines = [escape(step["why"]), *([f"[cyan]{escape(step['command'])}[/]"] if step["command"] else [])]
+        screen.results.print(Padding("\n".join(lines), (0, 0, 0, 3)))

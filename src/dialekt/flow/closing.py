@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from dialekt.flow.artefacts import Artefact
 from dialekt.flow.clock import now
 from dialekt.flow.records import StageName
 from dialekt.flow.sides import full_tuning
+from dialekt.flow.teaching import training_seed
 from dialekt.flow.workbench import Workbench
 from dialekt.store.atomic import disk_errors, write_atomic
 from dialekt.store.hashing import hash_json
@@ -65,7 +67,7 @@ def lineage_of(workbench: Workbench) -> "Lineage":
         config=workbench.config.model_dump(mode="json"),
         code_version=__version__,
         libraries=workbench.artefacts[StageName.TRAINING].manifest.libraries,
-        seed=workbench.config.project.seed,
+        seed=training_seed(workbench.config),
         recipe=_recipe(workbench),
     )
 
@@ -200,9 +202,9 @@ def write_report(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         texts=_change_texts(workbench) if workbench.config.report.texts else {},
         full_tuning=full_tuning(workbench),
     )
-    write_pages(inputs, out)
-    places = [f"{workbench.project.report.name}/{name}" for name in PAGES]
-    return dict(zip(("html", "markdown"), places, strict=True))
+    facts = write_pages(inputs, out)
+    html, markdown = (f"{workbench.project.report.name}/{name}" for name in PAGES)
+    return replace(facts, html=html, markdown=markdown)
 
 
 def _change_texts(workbench: Workbench) -> "dict[str, ChangeTexts]":

@@ -34,6 +34,7 @@ STAGE_LABELS = {
     "synthesis": "Made queries",
     "pairs": "Pairs",
     "base_vectors": "Base vectors",
+    "general": "General queries",
     "negatives": "Negatives",
     "teacher": "Teacher",
     "general": "General queries",
