@@ -6,12 +6,14 @@ import typer
 
 from dialekt.cli import (
     bench,
+    compare,
     demo,
     diagnose,
     evaluate,
     export,
     index,
     init,
+    judge,
     logs,
     mine,
     models,
@@ -42,6 +44,8 @@ app.command("mine", short_help="Mine hard negatives and print the audit.")(mine.
 app.add_typer(teacher.app, name="teacher")
 app.command("train")(train.train)
 app.command("evaluate", short_help="Run up to the result table.")(evaluate.evaluate)
+app.command("compare", short_help="Compare systems, versions, run files, models and endpoints.")(compare.compare)
+app.add_typer(judge.app, name="judge")
 app.command("report", short_help="Write the report as HTML and Markdown.")(report.report)
 app.add_typer(models.app, name="models")
 app.command("export", short_help="Copy a registered model, and say how to run it elsewhere.")(export.export_model)

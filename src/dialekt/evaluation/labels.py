@@ -4,7 +4,7 @@ import csv
 import io
 import math
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from dialekt.errors import InputError
@@ -146,9 +146,7 @@ def write_labels(path: Path, labels: Iterable[Label]) -> None:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(LABEL_COLUMNS)
-    writer.writerows(
-        (query_id, document_id, f"{grade:g}", at) for query_id, document_id, grade, at in map(astuple, labels)
-    )
+    writer.writerows((label.query_id, label.document_id, f"{label.grade:g}", label.at) for label in labels)
     write_atomic(path, buffer.getvalue())
 
 
