@@ -56,6 +56,9 @@ class TrainingConfig(Section):
         default=TunedSide.BOTH,
         description="query: documents keep the base model's vectors, so that its index stays valid; for a smaller gain",
     )
+    seed: int | None = Field(
+        default=None, description="of the training alone, to tell luck from gain; unset: project.seed"
+    )
     epochs: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="passes over the pairs; unset: fewer the more pairs there are"
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from dialekt.errors import ConfigError
 from dialekt.flow.journey import run
 from dialekt.flow.project import Project
 from dialekt.flow.records import Observer, StageName, StageRecord
-from dialekt.store.tables import read_records
+from dialekt.flow.scores import read_ndcg
 from dialekt.types import PairSource, Retriever
 
 SYSTEM = "tuned"
@@ -68,7 +67,7 @@ def ablate_sources(project: Project, *, observer: Observer) -> Ablation:
             "all training examples come from one source: there is nothing to leave out",
             hint="add logs ([logs] path), made queries ([synthesis] generators) or judgments",
         )
-    scores = _scores(whole[StageName.EVALUATION].folder)
+    scores = read_ndcg(whole[StageName.EVALUATION].folder)
     contributions = tuple(_leave_out(project, observer, source, scores) for source in sources)
     return Ablation(
         queries=len(scores[SYSTEM]),
@@ -102,7 +101,7 @@ def _leave_out(
     from dialekt.measures.metrics import NDCG
 
     without = _walk(replace(project, config=source.without), observer)
-    other = _scores(without[StageName.EVALUATION].folder)[SYSTEM]
+    other = read_ndcg(without[StageName.EVALUATION].folder)[SYSTEM]
     settings = project.config.evaluation
     found = compare(
         {"all": {NDCG: scores[SYSTEM]}, "without": {NDCG: other}},
@@ -127,16 +126,3 @@ def _without(config: Config, source: PairSource) -> Config:
 
 def _walk(project: Project, observer: Observer) -> dict[StageName, StageRecord]:
     return {record.stage: record for record in run(project, observer=observer, until=StageName.EVALUATION)}
-
-
-def _scores(evaluation: Path) -> dict[str, NDArray[np.float64]]:
-    """Return NDCG@10 per test query by system, in the order of the query ids; (queries,)."""
-    from dialekt.evaluation.records import QueryScore
-    from dialekt.measures.metrics import NDCG
-
-    rows = [row for row in read_records(evaluation / "scores.parquet", QueryScore) if row.metric == NDCG]
-    rows.sort(key=lambda row: row.query_id)
-    return {
-        system: np.array([row.value for row in rows if row.system == system], dtype=np.float64)
-        for system in ("base", SYSTEM)
-    }

@@ -179,13 +179,14 @@ STAGES: tuple[Stage, ...] = (
         "dialekt.training.records",
         teaching.train,
         settings=settings(
-            section("training", "side"),
+            section("training", "side", "seed"),
             MODEL,
             SEED,
             MINIMUM_GRADE,
             setting("evaluation", "max_dev_queries"),
             teaching.remining,
             teaching.tuned_side,
+            teaching.own_seed,
             forgetting.limit_settings,
         ),
         needs={

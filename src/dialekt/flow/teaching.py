@@ -54,7 +54,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         negatives=workbench.negatives,
         made_dev_queries=bool(workbench.artefacts[StageName.PAIRS].manifest.facts["made_dev_queries"]),
         teacher=workbench.folder_if_any(StageName.TEACHER),
-        seed=config.project.seed,
+        seed=training_seed(config),
         score_dev=score_dev,
         dev_texts=dev_set.texts,
         remine=_reminer(workbench, progress),
@@ -111,6 +111,17 @@ def tuned_side(config: Config) -> dict[str, Any]:
     """Return the side that is tuned, where it is not the usual both."""
     side = config.training.side
     return {} if side is TunedSide.BOTH else {"training.side": side.value}
+
+
+def training_seed(config: Config) -> int:
+    """Return the seed of the training: the project's unless it has one of its own."""
+    return config.project.seed if config.training.seed is None else config.training.seed
+
+
+def own_seed(config: Config) -> dict[str, Any]:
+    """Return the seed of the training where it is not the project's."""
+    seed = training_seed(config)
+    return {} if seed == config.project.seed else {"training.seed": seed}
 
 
 def remining(config: Config) -> dict[str, Any]:
