@@ -1,6 +1,7 @@
 """Slices say for whom it got better, and their intervals hold at once."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,19 +12,21 @@ from dialekt.evaluation.comparison import Settings
 from dialekt.evaluation.held import read_held
 from dialekt.evaluation.records import Slice
 from dialekt.evaluation.slices import SliceSources, slice_queries
+from dialekt.logs.records import LogQuery
 from dialekt.measures.metrics import NDCG
 from dialekt.measures.retrieval import read_collection
+from dialekt.store.tables import write_records
 from dialekt.types import Split
 
 SETTINGS = Settings(confidence=0.95, resamples=1000, seed=1)
 
 
-def slices(world: World, differences: NDArray[np.float64] | None) -> tuple[Slice, ...]:
+def slices(world: World, differences: NDArray[np.float64] | None, *, logs: Path | None = None) -> tuple[Slice, ...]:
     """Slice a world whose test queries changed by some differences; None: nothing was tuned."""
     held = read_held(world.folder("split"), labels=None, minimum_grade=1)
     base = np.full(len(held.test), 0.4)
     scores = {"base": {NDCG: base}} | ({} if differences is None else {"tuned": {NDCG: base + differences}})
-    sources = SliceSources(world.folder("corpus"), world.folder("pairs"), logs=None, fields=("kind",))
+    sources = SliceSources(world.folder("corpus"), world.folder("pairs"), logs=logs, fields=("kind",))
     return slice_queries(sources, read_collection(world.folder("corpus")), held, scores, settings=SETTINGS)
 
 
@@ -59,6 +62,18 @@ def test_few_wins_prove_nothing(kinds: World) -> None:
     differences = np.zeros(30)
     differences[[0, 2]] = 0.6
     assert all(item.low <= 0 <= item.high for item in slices(kinds, differences))
+
+
+def test_a_log_tells_how_frequent_queries_are(kinds: World) -> None:
+    """Queries are found in the log by their text; those that it does not have belong to no slice of frequency."""
+    logs = kinds.folder("logs")
+    rows = [
+        LogQuery(query.id, query.text, frequency="head" if number < 12 else "tail")
+        for number, query in enumerate(kinds.queries[:25])
+    ]
+    write_records(logs / "queries.parquet", rows, LogQuery)
+    found = [item for item in slices(kinds, np.zeros(30), logs=logs) if item.dimension == "query frequency"]
+    assert [(item.value, item.queries) for item in found] == [("head", 12), ("tail", 13)]
 
 
 def test_without_a_tuned_model_there_are_no_slices(kinds: World) -> None:

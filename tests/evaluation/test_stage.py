@@ -13,7 +13,7 @@ from tests.world import World
 from dialekt.config import EvaluationConfig
 from dialekt.errors import InputError, LeakError, StorageError
 from dialekt.evaluation import stage
-from dialekt.evaluation.records import EvaluationFacts, FusionMethod, QueryScore, facts_from_json
+from dialekt.evaluation.records import MAIN_SYSTEMS, EvaluationFacts, FusionMethod, QueryScore, facts_from_json
 from dialekt.measures.runs import read_run
 from dialekt.store.tables import read_records
 from dialekt.types import Pair, Progress, Split
@@ -52,6 +52,17 @@ def test_every_system_is_measured_and_the_better_one_recommended(world: World) -
     assert facts.wins
     assert facts.strongest_baseline in {"bm25", "base", "hybrid_base"}
     assert facts.warnings == ()
+
+
+def test_the_result_goes_into_depth(world: World) -> None:
+    """Judged shares of the systems one can deploy, and a threshold for either model, tried on all test queries."""
+    facts = evaluate(world)
+    assert facts.unjudged is not None
+    assert [share.system for share in facts.unjudged.systems] == [*MAIN_SYSTEMS]
+    assert not facts.unjudged.meaningful
+    assert [threshold.system for threshold in facts.thresholds] == ["base", "tuned"]
+    assert all(threshold.queries == 12 for threshold in facts.thresholds)
+    assert facts.slices == ()
 
 
 def test_hybrids_are_fused_by_the_same_procedure(world: World) -> None:
