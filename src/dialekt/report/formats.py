@@ -1,5 +1,6 @@
 """Numbers as a reader wants them: one place, so that HTML and Markdown always agree."""
 
+import re
 from datetime import UTC, datetime
 
 MINUS = "\N{MINUS SIGN}"
@@ -14,6 +15,7 @@ SYSTEM_LABELS = {
     "hybrid_base": "Hybrid (BM25 + base)",
     "tuned": "Tuned model",
     "hybrid_tuned": "Hybrid (BM25 + tuned)",
+    "reranked": "Base model, reranked",
     "rrf_base": "Plain rank fusion, base",
     "rrf_tuned": "Plain rank fusion, tuned",
 }
@@ -34,7 +36,6 @@ STAGE_LABELS = {
     "synthesis": "Made queries",
     "pairs": "Pairs",
     "base_vectors": "Base vectors",
-    "general": "General queries",
     "negatives": "Negatives",
     "teacher": "Teacher",
     "general": "General queries",
@@ -67,7 +68,7 @@ def stage_label(stage: str) -> str:
 def humanise(name: str) -> str:
     """Turn a field's name into words: `near_duplicates` → `Near duplicates`."""
     words = name.replace("_", " ").replace("-", " ").strip()
-    return words[:1].upper() + words[1:]
+    return capitalised(words)
 
 
 def score(value: float | None) -> str:
@@ -94,6 +95,22 @@ def score_range(low: float, high: float) -> str:
 def signed_range(low: float, high: float) -> str:
     """Format the interval of a difference: `+0.071 to +0.097`."""
     return f"{signed(low)} to {signed(high)}"
+
+
+def capitalised(text: str) -> str:
+    """Return the text with a capital at its beginning, and all else as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def typeset(text: str) -> str:
+    """Return a sentence with real minus signs before numbers: `-0.003` → `−0.003`."""
+    return re.sub(r"(?<![\w.])-(?=\d)", MINUS, text)
+
+
+def sentence(text: str) -> str:
+    """Return a reason as a sentence: it begins with a capital, ends with a full stop, and has real minus signs."""
+    shown = capitalised(typeset(text))
+    return shown + ("" if shown.endswith((".", "!", "?")) else ".")
 
 
 def p_value(value: float | None) -> str:

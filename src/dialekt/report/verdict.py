@@ -187,6 +187,4 @@ def _reasons(evaluation: EvaluationFacts, best: str) -> tuple[str, ...]:
 
 def _sentence(reason: str) -> str:
     """Return the stored reason as a sentence for people: phrases for system names, real minus signs."""
-    named = _SYSTEM_NAME.sub(lambda match: formats.system_phrase(match[0]), reason)
-    text = re.sub(r"(?<![\w.])-(?=\d)", formats.MINUS, named)
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+    return formats.sentence(_SYSTEM_NAME.sub(lambda match: formats.system_phrase(match[0]), reason))
