@@ -1,7 +1,9 @@
 """The parts of a diagnosis: from the artefacts of the journey to what the diagnosis room looks at."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,8 @@ from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.measures.metrics import NDCG, judge, score_run
 from dialekt.measures.retrieval import Collection, read_collection
-from dialekt.models.lexical import Bm25, looks_english
+from dialekt.measures.statistics import minimum_detectable_effect
+from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import load_vectors
 from dialekt.pairs.records import MADE_QUERIES
 from dialekt.store.tables import read_records
@@ -54,6 +57,7 @@ class Asked:
 
     collection: Collection
     documents: list[Document]
+    lexical: Bm25
     held: Held
     systems: dict[str, System]
 
@@ -105,7 +109,8 @@ def ask(workbench: Workbench, *, progress: ReportProgress) -> Asked:
         rank_constant=workbench.config.evaluation.hybrid_rank_constant,
     )
     systems = {system.name: system for system in build_systems(collection, held, plan, progress=progress)}
-    return Asked(collection, read_records(corpus / "documents.parquet", Document), held, systems)
+    documents = read_records(corpus / "documents.parquet", Document)
+    return Asked(collection, documents, Bm25.build(collection.texts), held, systems)
 
 
 def baseline(workbench: Workbench, asked: Asked) -> BaselineFacts | None:
@@ -122,11 +127,17 @@ def baseline(workbench: Workbench, asked: Asked) -> BaselineFacts | None:
         judgments=asked.held.judgments,
         systems={name: asked.systems[name].run for name in (BASE, "bm25", "hybrid_base")},
         token_offsets=encoder.token_offsets,
-        max_tokens=encoder.contract.max_tokens - _ROOM_FOR_SPECIAL_TOKENS,
-        english=looks_english(asked.collection.texts),
+        max_tokens=encoder.contract.max_tokens - _ROOM_FOR_SPECIAL_TOKENS - _prompt_tokens(workbench),
+        english=asked.lexical.english,
         sampling=_sampling(workbench),
     )
     return baseline_facts(inputs)
+
+
+def _prompt_tokens(workbench: Workbench) -> int:
+    encoder = workbench.base_encoder
+    prompt = encoder.contract.document_prompt
+    return len(encoder.token_offsets([prompt])[0]) if prompt else 0
 
 
 def data(workbench: Workbench, asked: Asked, found: Probed | None) -> DataFacts:
@@ -135,7 +146,7 @@ def data(workbench: Workbench, asked: Asked, found: Probed | None) -> DataFacts:
     facts = workbench.artefacts[StageName.PAIRS].manifest.facts
     inputs = DataInputs(
         collection=asked.collection,
-        lexical=Bm25.build(asked.collection.texts),
+        lexical=asked.lexical,
         vectors=load_vectors(workbench.folder(StageName.BASE_VECTORS)),
         pairs=read_records(pairs / "pairs.parquet", Pair),
         queries=read_records(pairs / "queries.parquet", Query),
@@ -144,7 +155,23 @@ def data(workbench: Workbench, asked: Asked, found: Probed | None) -> DataFacts:
         teacher_logits=_teacher_logits(workbench),
         made_queries=facts["held_out"] == MADE_QUERIES,
     )
-    return data_facts(inputs)
+    return _of_the_whole(data_facts(inputs), facts, _deviation(asked, found))
+
+
+def _of_the_whole(found: DataFacts, facts: Mapping[str, Any], deviation: float) -> DataFacts:
+    """Return what was found in a sample with the counts of the whole project; unsampled facts stay as they are."""
+    if "all_pairs" not in facts:
+        return found
+    test = int(facts["all_test_queries"])
+    return replace(
+        found,
+        pairs=int(facts["all_pairs"]),
+        train_queries=int(facts["all_train_queries"]),
+        dev_queries=int(facts["all_dev_queries"]),
+        test_queries=test,
+        unfindable=round(found.unfindable * int(facts["all_pairs"]) / max(1, found.pairs)),
+        detectable=minimum_detectable_effect(deviation, test),
+    )
 
 
 def _deviation(asked: Asked, found: Probed | None) -> float:

@@ -1,7 +1,7 @@
 """A large corpus cut down for a diagnosis: answers, hard candidates, then random documents; and some train queries."""
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -50,7 +50,8 @@ def sample(workbench: Workbench, out: Path, *, progress: ReportProgress) -> obje
     config, seed = workbench.config.diagnosis, workbench.config.project.seed
     corpus, pairs = workbench.folder(StageName.CORPUS), workbench.folder(StageName.PAIRS)
     generator = np.random.default_rng(seed)
-    kept = _keep_queries(pairs, config, generator)
+    queries = read_records(pairs / "queries.parquet", Query)
+    kept = _keep_queries(pairs, queries, config, generator)
     collection = read_collection(corpus)
     rows = _keep_units(collection, kept, config, generator, progress=progress)
     present = {collection.document_ids[collection.parents[row]] for row in rows}
@@ -68,6 +69,8 @@ def sample(workbench: Workbench, out: Path, *, progress: ReportProgress) -> obje
         "chunks": len(units),
         "pairs": len(found),
         "queries": len({one.query_id for one in found}),
+        "all_dev_queries": sum(query.split is Split.DEV for query in queries),
+        "all_test_queries": sum(query.split is Split.TEST for query in queries),
     }
     return _facts(workbench, counts)
 
@@ -85,8 +88,9 @@ def _facts(workbench: Workbench, counts: Mapping[str, int]) -> dict[str, Any]:
     }
 
 
-def _keep_queries(folder: Path, config: DiagnosisConfig, generator: np.random.Generator) -> _Kept:
-    queries = read_records(folder / "queries.parquet", Query)
+def _keep_queries(
+    folder: Path, queries: Sequence[Query], config: DiagnosisConfig, generator: np.random.Generator
+) -> _Kept:
     wanted = {Split.TRAIN: MOST_TRAIN_QUERIES, Split.DEV: config.max_queries, Split.TEST: config.max_queries}
     kept: list[Query] = []
     for split, most in wanted.items():
