@@ -25,6 +25,10 @@ def details(stage: StageName, facts: Facts) -> list[str]:
     if stage is StageName.TRAINING:
         derived: Mapping[str, Facts] = facts.get("derived") or {}
         lines += [f"{name} = {choice['value']}: {choice['why']}" for name, choice in derived.items()]
+    if stage is StageName.EVALUATION and facts.get("general"):
+        general: Facts = facts["general"]
+        values = f"{general['base']['value']:.3f} → {general['tuned']['value']:.3f}"
+        lines.append(f"general queries: NDCG@10 {values}{'' if general['passed'] else ', more than allowed is lost'}")
     dropped: Mapping[str, int] = facts.get("dropped") or {}
     counts = [f"{count:,} {rule.replace('_', ' ')}" for rule, count in dropped.items() if count]
     if counts and stage is not StageName.NEGATIVES:
