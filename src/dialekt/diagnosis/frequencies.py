@@ -52,20 +52,22 @@ def detect_language(counts: Mapping[str, int]) -> GeneralLanguage:
     Languages share words, and every list holds some English, so that not the number of known words decides but the
     mean log frequency of the running words: the most likely unigram model.
     """
-    common = sorted(counts, key=lambda word: (-counts[word], word))[:_DETECTION_WORDS]
-    total = sum(counts[word] for word in common)
+    chosen = sorted(counts, key=lambda word: (-counts[word], word))[:_DETECTION_WORDS]
+    common = {word: counts[word] for word in chosen}
     codes = sorted(wordfreq.available_languages("small"))
-    scores = {code: _likelihood(code, common, counts) for code in codes}
-    wordfreq.get_frequency_dict.cache_clear()  # 150 MB for lists that are not needed again
-    wordfreq.get_frequency_list.cache_clear()
+    scores = {code: _likelihood(code, common) for code in codes}
+    wordfreq.get_frequency_list.cache_clear()  # 150 MB of lists that are not needed again
     best = GeneralLanguage.of(max(codes, key=lambda code: scores[code]))
-    known = sum(counts[word] for word in common if best.zipf(word) > 0)
-    return best if total and known >= _LEAST_COVERAGE * total else GeneralLanguage.of("")
+    known = sum(count for word, count in common.items() if best.zipf(word) > 0)
+    return best if common and known >= _LEAST_COVERAGE * sum(common.values()) else GeneralLanguage.of("")
 
 
-def _likelihood(code: str, words: list[str], counts: Mapping[str, int]) -> float:
-    small = GeneralLanguage(code, wordfreq.get_frequency_dict(code, "small"))
-    return math.fsum(counts[word] * small.zipf(word) for word in words)
+def _likelihood(code: str, counts: Mapping[str, int]) -> float:
+    """Return the sum of the running words' zipf frequencies; bucket n of a list holds the words of 10^(-n/100)."""
+    buckets = enumerate(wordfreq.get_frequency_list(code, "small"))
+    return math.fsum(
+        counts[word] * (_PER_BILLION - n / 100) for n, bucket in buckets for word in bucket if word in counts
+    )
 
 
 def english_words() -> dict[str, float]:

@@ -57,9 +57,9 @@ def read_words(
 ) -> RunningWords:
     """Split texts into words and count the tokens of each.
 
-    `token_offsets` gives, per text, the characters (start, end) of its tokens; a token belongs to the word that its
-    last character is in. A possessive's "'s" is no part of a word. Words of a text that shouts are lower-cased, so that
-    they are not taken for acronyms.
+    `token_offsets` gives, per text, the characters (start, end) of its tokens; a token belongs to the last word that it
+    shares a character with. A possessive's "'s" is no part of a word. Words of a text that shouts are lower-cased, so
+    that they are not taken for acronyms.
     """
     rows: dict[str, int] = {}
     spellings, numbers, pieces = [], [], []
@@ -98,14 +98,14 @@ def _shouts(text: str) -> bool:
 
 
 def _pieces(words: list[tuple[int, int]], tokens: list[tuple[int, int]]) -> NDArray[np.int32]:
-    """Return how many tokens end inside each word (words,); tokens of no characters are left out."""
+    """Return how many tokens share characters with each word (words,); of several words the last one has the token."""
     counts = np.zeros(len(words), dtype=np.int32)
     if not words or not tokens:
         return counts
     spans, pieces = np.array(words), np.array(tokens)
-    last = pieces[pieces[:, 1] > pieces[:, 0], 1] - 1
-    word = np.searchsorted(spans[:, 0], last, side="right") - 1
-    inside = (word >= 0) & (last < spans[word, 1])
+    pieces = pieces[pieces[:, 1] > pieces[:, 0]]
+    word = np.searchsorted(spans[:, 0], pieces[:, 1], side="left") - 1  # the last word that starts before the end
+    inside = (word >= 0) & (pieces[:, 0] < spans[word, 1])
     np.add.at(counts, word[inside], 1)
     return counts
 
