@@ -94,36 +94,43 @@ def compare(
 
 
 def show_compared(screen: Screen, found: "Compared") -> None:
-    """Print metrics with intervals, what is judged, the comparison with the first, and warnings."""
+    """Print metrics with intervals, the comparison with the first, what is judged, and warnings."""
     contest = found.contest
     screen.results.print(
         f"\n{contest.queries:,} held-out queries, {found.documents:,} documents, {contest.confidence:.0%} intervals\n"
     )
-    screen.results.print(_metrics_table(contest.standings, condensed=contest.condensed_meaningful))
+    screen.results.print(_metrics_table(contest.standings))
     screen.results.print()
     screen.results.print(_difference_table(contest.standings))
     if len(contest.standings) > 2:
         others = len(contest.standings) - 1
         screen.results.print(f"\nIntervals and p-values hold for all {others} comparisons at once.")
+    screen.results.print(f"\nJudged of the first ten: {_judged(contest.standings)}", markup=False)
+    if contest.condensed_meaningful:
+        screen.results.print(f"NDCG@10 without unjudged results: {_condensed(contest.standings)}", markup=False)
     for warning in found.warnings:
         screen.results.print(f"Note: {warning}", markup=False, soft_wrap=True)
 
 
-def _metrics_table(standings: "tuple[Standing, ...]", *, condensed: bool) -> "Table":
+def _metrics_table(standings: "tuple[Standing, ...]") -> "Table":
     from rich.markup import escape
 
     table = _table()
     table.add_column("")
     for metric in standings[0].metrics:
-        table.add_column(metric)
-    table.add_column("judged@10", justify="right")
-    if condensed:
-        table.add_column("condensed NDCG@10")
+        table.add_column(metric, no_wrap=True)
     for one in standings:
-        cells = [_cell(interval) for interval in one.metrics.values()]
-        last = [_cell(one.judged.condensed)] if condensed else []
-        table.add_row(escape(one.name), *cells, f"{one.judged.judged.value:.0%}", *last)
+        table.add_row(escape(one.name), *(_cell(interval) for interval in one.metrics.values()))
     return table
+
+
+def _judged(standings: "tuple[Standing, ...]") -> str:
+    return ", ".join(f"{one.name} {one.judged.judged.value:.0%}" for one in standings)
+
+
+def _condensed(standings: "tuple[Standing, ...]") -> str:
+    found = ((one.name, one.judged.condensed) for one in standings)
+    return ", ".join(f"{name} {_short(cell.value)} ({_short(cell.low)}–{_short(cell.high)})" for name, cell in found)
 
 
 def _difference_table(standings: "tuple[Standing, ...]") -> "Table":
@@ -155,8 +162,12 @@ def _table() -> "Table":
 
 
 def _cell(interval: "Interval") -> str:
-    value, low, high = (f"{number:.3f}".removeprefix("0") for number in (interval.value, interval.low, interval.high))
-    return f"{value} [dim]{low}–{high}[/]"
+    return f"{_short(interval.value)} [dim]{_short(interval.low)}–{_short(interval.high)}[/]"
+
+
+def _short(value: float) -> str:
+    """Write a share with three decimals and no leading zero, as the result table does."""
+    return f"{value:.3f}".removeprefix("0") if value < 0.9995 else "1.00"
 
 
 def _key_variables(given: list[str], operands: "tuple[Operand, ...]") -> dict[str, str]:
