@@ -85,13 +85,13 @@ def test_the_expected_gain_is_the_number_of_the_page() -> None:
 
 
 def test_every_probe_is_in_the_table_and_in_the_curve() -> None:
-    """The curve draws one dot for each run and one for each of both predictions."""
+    """The curve draws a dot for each run, for each of both predictions, and for the names of both recipes."""
     html = html_of(worth_it())
     gain = worth_it().gain
     assert gain is not None
     assert len(read(html).tables["Every probe"]) == 1 + len(gain.points)
     curve = next(drawing for drawing in drawings(html) if 'aria-label="Learning curve' in drawing)
-    assert curve.count("<circle") == len(gain.points) + 2
+    assert curve.count("<circle") == len(gain.points) + 2 + 2
 
 
 def test_reasons_that_tell_most_stand_first() -> None:

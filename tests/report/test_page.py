@@ -245,3 +245,74 @@ def test_a_limited_mixture_is_explained() -> None:
     section = training_section(facts)
     assert section is not None
     assert "At most 50% tuned was allowed" in section.lead
+
+
+def test_the_number_of_the_page_stands_below_the_verdict() -> None:
+    """Difference, interval, and how many queries are answered better: in HTML once, in Markdown as lines."""
+    html, markdown = html_of(sample.good()), unescaped(markdown_of(sample.good()))
+    assert "<b>+0.084</b>" in html
+    assert html.index("<b>+0.084</b>") < html.index('id="slices"') < html.index('id="price"') < html.index('id="next"')
+    assert "**+0.084** NDCG@10 of the tuned hybrid minus the base model, 95% interval +0.071 to +0.097" in markdown
+    assert "- 287 test queries are answered better, 151 worse, 374 as before." in markdown
+
+
+def test_details_are_folded_and_can_still_be_linked() -> None:
+    """What a first reader does not need is closed; its anchor lies inside, so that a link to it opens it."""
+    html = html_of(sample.good())
+    for anchor in ("comparison", "training", "thresholds", "time"):
+        assert re.search(rf'<details>\s*<summary><h2>[^<]+</h2></summary>\s*<div id="{anchor}"', html)
+    for anchor in ("slices", "price", "next", "results", "limits"):
+        assert f'<section id="{anchor}">' in html
+
+
+def test_slices_equal_the_facts() -> None:
+    """Every slice is shown with its simultaneous interval, those of a dimension together, and losses are named."""
+    inputs = sample.bad()
+    rows = read(html_of(inputs)).tables["Slices in numbers"][1:]
+    stored = evaluation_of(inputs).slices
+    for row, one in zip(rows, stored, strict=True):
+        assert row[:2] == [f"{one.value} {one.dimension}", f"{one.queries:,}"]
+        assert row[4].startswith(formats.signed(one.difference))
+    assert "proven worse on 2: query length: 1-2 words" in html_of(inputs)
+
+
+def test_the_price_is_told() -> None:
+    """Forgetting within and beyond the limit, time and memory; a model that forgets too much is no plain success."""
+    assert "On general queries no loss is proven" in html_of(sample.good())
+    rows = read(html_of(sample.forgetful())).tables["General queries in numbers"]
+    assert rows[1][-1] == "no"
+    verdict = build_page(sample.forgetful()).verdict
+    assert (verdict.label, verdict.tone) == ("Proven gain, at a price", "caution")
+    assert "loses more than is allowed" in verdict.reasons[0]
+    assert read(html_of(sample.good())).tables["Time and memory"][2][:2] == [
+        "Encoding a million documents anew",
+        "46 min 55 s",
+    ]
+
+
+def test_a_tuned_query_side_costs_no_new_vectors() -> None:
+    """Where the query side alone was tuned, nothing is encoded anew."""
+    inputs = sample.good()
+    training = {**inputs.facts["training"], "side": "query"}
+    rows = read(html_of(replace(inputs, facts={**inputs.facts, "training": training}))).tables["Time and memory"]
+    assert rows[2][:2] == ["Encoding the documents anew", "none"]
+
+
+def test_judged_shares_and_thresholds_equal_the_facts() -> None:
+    """Condensed scores stand beside plain ones; a threshold that no dev query allows is said to be missing."""
+    tables = read(html_of(sample.bad())).tables
+    judged = tables["Judged documents by system"]
+    assert judged[1][:2] == ["Base model", f"62% 60%{formats.DASH}64%"]
+    base, tuned = tables["Thresholds by system"][1:]
+    assert base[2] == "none reaches it on dev"
+    assert tuned[2:] == ["0.634", f"79% 76%{formats.DASH}82%", f"41% 38%{formats.DASH}44%", "22%"]
+    assert "On condensed lists the tuned model minus the base model is" in html_of(sample.bad())
+    assert "On condensed lists" not in html_of(sample.good())
+
+
+def test_next_steps_are_on_the_page_and_in_the_facts(tmp_path: Path) -> None:
+    """The steps that the page shows are those that the terminal prints."""
+    facts = write_report(sample.bad(), tmp_path)
+    assert facts.next_steps
+    assert all(step.action in html_of(sample.bad()) for step in facts.next_steps)
+    assert write_report(sample.nothing(), tmp_path).next_steps == ()

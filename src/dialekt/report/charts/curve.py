@@ -10,6 +10,7 @@ from dialekt.report.charts.frame import Frame, Tick, round_ticks, x_axis, y_axis
 from dialekt.report.charts.svg import Scale, dot, drawing, group, label, line, padded, path
 
 TICK_ROOM = 46.0  # pixels that the label of a tick takes
+CHARACTER_WIDTH = 7.6  # of a bold name at 13 px
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +35,28 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class LearningCurve:
-    """What the chart shows; amounts are on a logarithmic axis, and zero is a dashed line with a name."""
+    """What the chart shows; amounts are on a logarithmic axis, and zero is a dashed line."""
 
     title: str
     measured: tuple[Measured, ...]
     expected: tuple[Expected, ...]
     x_title: str
-    zero_name: str
     width: float = 800
     height: float = 340
 
 
 def learning_curve(chart: LearningCurve) -> Markup:
     """Draw the curve: dots are runs, whiskers what is expected."""
-    frame = Frame(chart.width, chart.height, 52, 16, chart.width - 62, chart.height - 48)
+    frame = Frame(chart.width, chart.height, 52, 30, chart.width - 62, chart.height - 48)
     x = frame.x_scale(*padded(*_ends([math.log2(amount) for amount in _amounts(chart)]), share=0.04, least=0.1))
     y_low, y_high = padded(*_ends(_heights(chart)), share=0.08, least=0.005)
     y = frame.y_scale(y_low, y_high)
     parts = [y_axis(frame, y, round_ticks(y_low, y_high, target=6))]
     parts.append(x_axis(frame, x, _ticks(chart, x), title=chart.x_title))
     parts.append(line(frame.left, y(0), frame.right, y(0), class_="reference"))
-    parts.append(label(frame.right, y(0) + 14, chart.zero_name, anchor="end", class_="tick quiet halo"))
+    parts += _names(chart, frame)
     parts += _bridge(chart, x, y)
-    parts += [_measured(one, x, y, is_first=one is chart.measured[0]) for one in chart.measured]
+    parts += [_measured(one, x, y) for one in chart.measured]
     parts += [_expected(one, x, y, is_last=one is chart.expected[-1]) for one in chart.expected]
     return drawing(frame.width, frame.height, *parts, label=chart.title)
 
@@ -91,14 +91,21 @@ def _means(one: Measured) -> list[tuple[float, float]]:
     return [(amount, sum(found) / len(found)) for amount, found in zip(amounts, values, strict=True)]
 
 
-def _measured(one: Measured, x: Scale, y: Scale, *, is_first: bool) -> Markup:
-    """Draw the runs and the line through their means; the name stands at its end, above for the first, else below."""
+def _measured(one: Measured, x: Scale, y: Scale) -> Markup:
     means = [(x(math.log2(amount)), y(value)) for amount, value in _means(one)]
     parts = [path(means, class_="line")] if len(means) > 1 else []
     parts += [dot(x(math.log2(amount)), y(value), radius=3.5, class_="point") for amount, value in one.runs]
-    at, height = means[-1]
-    parts.append(label(at, height + (-13 if is_first else 21), one.name, class_="series-name halo", anchor="middle"))
     return group(*parts, class_=one.tone)
+
+
+def _names(chart: LearningCurve, frame: Frame) -> list[Markup]:
+    """Name the ways of learning in a row above the plot, where they cover no run."""
+    parts, left = [], frame.left
+    for one in chart.measured:
+        mark = dot(left + 4, 9, radius=3.5, class_="point")
+        parts.append(group(mark, label(left + 13, 13, one.name, class_="series-name"), class_=one.tone))
+        left += 13 + len(one.name) * CHARACTER_WIDTH + 20
+    return parts
 
 
 def _bridge(chart: LearningCurve, x: Scale, y: Scale) -> list[Markup]:

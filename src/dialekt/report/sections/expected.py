@@ -40,10 +40,10 @@ def _curve_panel(gain: GainFacts) -> Panel:
     spoken = f"Learning curve: all train queries {_gain_text(gain.full)}, twice as many {_gain_text(gain.double)}"
 
     def drawn(width: float, height: float) -> LearningCurve:
-        return LearningCurve(spoken, measured, expected, "train queries", "base model", width, height)
+        return LearningCurve(spoken, measured, expected, "train queries", width, height)
 
     wide = learning_curve(drawn(800, 340))
-    title = f"Gain in {NDCG} by number of train queries: dots were measured, bars are expected"
+    title = f"Gain over the base model in {NDCG}, by number of train queries: dots were measured, bars are expected"
     return Panel(wide, title=title, narrow=learning_curve(drawn(NARROW_WIDTH, NARROW_HEIGHT)))
 
 
