@@ -15,7 +15,8 @@ from dialekt.store.lock import exclusive
 from dialekt.types import Progress
 
 OPTIONAL = {StageName.LOGS, StageName.SYNTHESIS, StageName.TEACHER}
-PLAIN = tuple(name for name in StageName if name not in OPTIONAL)
+BESIDE = {StageName.SAMPLE, StageName.DIAGNOSIS}
+PLAIN = tuple(name for name in StageName if name not in OPTIONAL | BESIDE)
 
 
 class Watcher:
