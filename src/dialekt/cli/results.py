@@ -48,7 +48,8 @@ def show_table(screen: Screen, facts: "EvaluationFacts") -> None:
 
     screen.results.print()
     kind = "held-out queries made from documents" if facts.made_queries else "held-out queries"
-    screen.results.print(f"{facts.queries:,} {kind}, {facts.documents:,} documents, 95% intervals\n")
+    labels = f", {facts.labels:,} grades by dialekt judge" if facts.labels else ""
+    screen.results.print(f"{facts.queries:,} {kind}, {facts.documents:,} documents{labels}, 95% intervals\n")
     screen.results.print(_systems_table(facts))
     dimensions = _dimensions_table(facts)
     if dimensions.row_count:

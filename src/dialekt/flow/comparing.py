@@ -85,6 +85,7 @@ def compare_operands(
     from dialekt.evaluation.comparison import Settings
     from dialekt.evaluation.contest import hold_contest
     from dialekt.measures.runs import write_run
+    from dialekt.pairs.records import MADE_QUERIES
 
     _check_keys(operands, remote)
     ground = Ground(project, {record.stage: record for record in records}, progress)
@@ -96,6 +97,8 @@ def compare_operands(
     if save is not None:
         for name, run in runs.items():
             write_run(save / f"{_UNSAFE.sub('-', name)}.run.gz", run, system=_UNSAFE.sub("-", name))
+    if ground.records[StageName.PAIRS].facts["held_out"] == MADE_QUERIES:
+        ground.warnings.append("the test queries were made from documents: this says nothing about people's queries")
     if not contest.condensed_meaningful:
         ground.warnings.append("only answers were judged, no other documents: condensed NDCG@10 says nothing here")
     sources = {operand.name: operand.source for operand in operands}
