@@ -49,8 +49,8 @@ class IntervalLayout:
     label_above: bool
 
 
-WIDE = IntervalLayout(width=800, left=172, right=742, row_height=38, label_above=False)
-NARROW = IntervalLayout(width=358, left=8, right=300, row_height=50, label_above=True)
+WIDE = IntervalLayout(width=800, left=172, right=736, row_height=38, label_above=False)
+NARROW = IntervalLayout(width=358, left=8, right=294, row_height=50, label_above=True)
 TOP = 22
 GROUP_HEIGHT = 34.0
 CHARACTER_WIDTH = 6.9  # of a name at 13 px

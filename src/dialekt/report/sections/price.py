@@ -90,7 +90,7 @@ def _vector_rows(facts: Mapping[str, Facts]) -> list[Row]:
     rows = []
     tokens, speed = facts.get("corpus", NOTHING).number("median_tokens"), vectors.number("tokens_per_second")
     if tokens and speed:
-        why = f"reckoned from {formats.count(speed)} tokens/s here, at the corpus' {formats.count(tokens)} a document"
+        why = f"reckoned from {formats.count(speed)} tokens/s here and {formats.count(tokens)} tokens a document"
         taken = formats.duration(tokens * MILLION / speed)
         rows.append(Row((Cell("Encoding a million documents anew"), Cell(taken), Cell(why))))
     if dimension := vectors.integer("dimension"):

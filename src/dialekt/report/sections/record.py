@@ -22,7 +22,7 @@ WORK = {  # what a stage's speed is counted in: the fact and its unit
 
 GENERAL_LIMITS = (
     "Documents without a judgment count as not relevant, so true scores may be higher, for every system.",
-    "Each comparison is tested on its own: among many, some look proven by chance.",
+    "Each comparison of systems is tested on its own: among many, some look proven by chance.",
     "The test queries come from the same source as the training queries. Other kinds of queries may gain less.",
 )
 
