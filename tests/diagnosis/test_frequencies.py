@@ -22,9 +22,9 @@ def test_the_language_is_found(code: str) -> None:
     assert detect_language(Counter(_TEXTS[code].split())).code == code
 
 
-@pytest.mark.parametrize("counts", [{}, {"qzxv": 5, "wkrpt": 3, "blorf": 9}])
+@pytest.mark.parametrize("counts", [{}, {"qzxv": 5, "wkrpt": 3, "blorf": 9}, {"ส": 3, "ว": 2, "ด": 2}])
 def test_no_language(counts: dict[str, int]) -> None:
-    """Words that no list knows are in no language, and then nothing is known."""
+    """Words that no list knows, or knows as strays only, are in no language, and then nothing is known."""
     found = detect_language(counts)
     assert found.code == ""
     assert found.zipf("the") == 0.0

@@ -12,7 +12,8 @@ KNOWN_ZIPF = 1.5  # below, the English list holds mostly names and misspellings:
 ENGLISH = "en"
 _SEPARATOR = re.compile(r"[-'’_./+]")
 _PER_BILLION = 9.0
-_LEAST_COVERAGE = 0.5  # measured: manual pages of commands 0.86, prose 0.95 and more
+_EVERYDAY_ZIPF = 3.5  # three in a million; lists hold stray letters and words of other languages below
+_LEAST_COVERAGE = 0.5  # by everyday words; measured: command pages 0.7, technical prose 0.92
 _DETECTION_WORDS = 2_000
 _GENERAL_WORDS = 50_000  # 97% of running English
 
@@ -58,7 +59,7 @@ def detect_language(counts: Mapping[str, int]) -> GeneralLanguage:
     scores = {code: _likelihood(code, common) for code in codes}
     wordfreq.get_frequency_list.cache_clear()  # 150 MB of lists that are not needed again
     best = GeneralLanguage.of(max(codes, key=lambda code: scores[code]))
-    known = sum(count for word, count in common.items() if best.zipf(word) > 0)
+    known = sum(count for word, count in common.items() if best.zipf(word) >= _EVERYDAY_ZIPF)
     return best if common and known >= _LEAST_COVERAGE * sum(common.values()) else GeneralLanguage.of("")
 
 
