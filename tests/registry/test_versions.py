@@ -15,7 +15,7 @@ import pytest
 from dialekt.errors import NotFoundError, StorageError
 from dialekt.registry import versions
 from dialekt.registry.aliases import promote
-from dialekt.registry.records import Evidence, Lineage, Version
+from dialekt.registry.records import Evidence, Lineage, Threshold, Version
 from dialekt.registry.versions import (
     copy_model,
     find_registered,
@@ -26,6 +26,7 @@ from dialekt.registry.versions import (
     workspace,
 )
 from dialekt.store.lock import exclusive
+from dialekt.types import Interval
 
 NOW = "2026-11-20T10:00:00+00:00"
 REGISTER = """
@@ -81,11 +82,14 @@ def test_record_reads_back(
     make_evidence: Callable[..., Evidence],
 ) -> None:
     """A version remembers its lineage and evidence exactly."""
-    registered = register(registry, make_model(), make_lineage(), make_evidence(), created=NOW)
+    precision, recall = Interval(0.8, 0.7, 0.9), Interval(0.5, 0.4, 0.6)
+    thresholds = (Threshold("base", 0.8, None, None, None, None), Threshold("tuned", 0.8, 0.7, precision, recall, 0.1))
+    evidence = dataclasses.replace(make_evidence(), thresholds=thresholds)
+    registered = register(registry, make_model(), make_lineage(), evidence, created=NOW)
     loaded = load_version(registry, "v1")
     assert loaded == registered
     assert loaded.lineage == make_lineage()
-    assert loaded.evidence == make_evidence()
+    assert loaded.evidence == evidence
     assert loaded.created == NOW
     assert (loaded.model / "model.safetensors").read_text() == "weights"
 
