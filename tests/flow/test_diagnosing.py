@@ -111,11 +111,15 @@ def test_too_few_pairs_are_too_few(project_copy: Path) -> None:
 def test_a_large_corpus_is_sampled_and_says_so(project_copy: Path) -> None:
     """The sample keeps the answers; counts and predictions are of the whole project."""
     home = unfinished(project_copy)
-    facts = diagnosed(home, "diagnosis.max_documents=60")
+    with (home / "data" / "corpus.jsonl").open("a", encoding="utf-8") as file:
+        file.writelines(f'{{"_id": "more{n}", "text": "no query asks for number {n}"}}\n' for n in range(40))
+    facts = diagnosed(home, "diagnosis.max_documents=90")
     assert facts.data is not None
     assert facts.gain is not None
     assert facts.data.train_queries == facts.gain.full.queries > 100
-    assert any("the corpus was sampled" in note for note in facts.warnings)
+    assert facts.baseline is not None
+    assert facts.baseline.documents == 90
+    assert any("the corpus was sampled: 90 of 120 units" in note for note in facts.warnings)
     assert not (home / ".dialekt" / "training").exists()
 
 

@@ -110,6 +110,14 @@ def _report(facts: Facts) -> str:
     return str(facts["html"])
 
 
+def _sample(facts: Facts) -> str:
+    return f"{facts['chunks']:,} of {facts['all_units']:,} units, {facts['queries']:,} of the train queries"
+
+
+def _diagnosis(facts: Facts) -> str:
+    return str(facts["decision"])
+
+
 _SUMMARIES: dict[StageName, Callable[[Facts], str]] = {
     StageName.JUDGMENTS: _judgments,
     StageName.CORPUS: _corpus,
@@ -126,4 +134,6 @@ _SUMMARIES: dict[StageName, Callable[[Facts], str]] = {
     StageName.EVALUATION: _evaluation,
     StageName.REGISTRY: _registry,
     StageName.REPORT: _report,
+    StageName.SAMPLE: _sample,
+    StageName.DIAGNOSIS: _diagnosis,
 }
