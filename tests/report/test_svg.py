@@ -5,6 +5,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from dialekt.report.charts import svg
+from dialekt.report.charts.bars import Part, divided_bar
 from dialekt.report.charts.histograms import Distribution, HistogramRange, histogram
 from dialekt.report.charts.intervals import IntervalMark, Reference, interval_plot
 from dialekt.report.charts.lines import LineChart, Point, Series, line_chart
@@ -79,3 +80,29 @@ def test_histogram_areas_are_comparable() -> None:
         numbers = [float(part) for part in path.attrib["d"].replace("M", "").replace("L", "").replace("Z", "").split()]
         heights.append(max(numbers[1::2]) - min(numbers[1::2]))
     assert heights[0] == pytest.approx(heights[1] / 2)
+
+
+@pytest.mark.parametrize("shares", [(0.94, 0.06, 0.0), (0.0, 0.0, 1.0), (0.3, 0.5, 0.2)])
+@pytest.mark.parametrize("width", [800.0, 358.0])
+def test_texts_of_a_divided_bar_do_not_touch(shares: tuple[float, ...], width: float) -> None:
+    """However small a part is, its text stands within the drawing and clear of the next one."""
+    parts = [Part(share, f"{share:.0%} {name}", "other") for share, name in zip(shares, "abc", strict=True)]
+    root = ET.fromstring(divided_bar(parts, title="t", width=width))
+    texts = [(float(text.attrib["x"]), len(text.text or "") * 7.2) for text in root.iter("text")]
+    ends = [left + size for left, size in texts]
+    assert all(end < left for end, (left, _) in zip(ends, texts[1:], strict=False))
+    assert texts[0][0] >= 0
+    assert ends[-1] <= width + 0.01
+
+
+def test_groups_have_room_for_their_names() -> None:
+    """Rows of one group stand below its name, and a reference in the plot is inside its range."""
+    marks = [IntervalMark(name, 0.2, 0.1, 0.3, "", name, group=group) for name, group in ("aG", "bG", "cH")]
+    root = ET.fromstring(
+        interval_plot(marks, title="t", axis_title="x", reference=Reference(0.0, "", ("less", "more")))
+    )
+    heights = [float(circle.attrib["cy"]) for circle in root.iter("circle")]
+    assert heights[2] - heights[1] > heights[1] - heights[0]
+    assert {"G", "H"} <= {text.text for text in root.iter("text")}
+    (zero,) = (line for line in root.iter("line") if line.attrib["class"] == "reference")
+    assert float(zero.attrib["x1"]) < min(float(circle.attrib["cx"]) for circle in root.iter("circle"))

@@ -12,6 +12,7 @@ GAP = 2.0
 DIVIDED_HEIGHT = 26.0
 ROOM_FOR_TEXT = 13.0  # pixels per line of text below a divided bar
 CHARACTER_WIDTH = 7.2
+TEXT_GAP = 12.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +36,26 @@ def bar_cell(share: float, *, title: str, tone: str = "bar") -> Markup:
 def divided_bar(parts: Sequence[Part], *, title: str, width: float = 800) -> Markup:
     """Return one bar divided into its parts, each with its text below; the shares sum to 1."""
     drawn: list[Markup] = []
-    left, free = 0.0, 0.0
-    for index, part in enumerate(parts):
+    left = 0.0
+    for part, text_left in zip(parts, _text_places(parts, width), strict=True):
         size = max(part.share * width, 0.0)
-        inner = max(size - GAP, 1.0)
-        bar = element("rect", x=left, y=2.0, width=inner, height=DIVIDED_HEIGHT, rx=2.0, class_="block")
-        edge = width if index == len(parts) - 1 else None
-        drawn.append(group(bar, _text(part, max(left, free), edge=edge), class_=part.tone))
-        free = max(left, free) + len(part.text) * CHARACTER_WIDTH + 12
+        bar = element("rect", x=left, y=2.0, width=max(size - GAP, 1.0), height=DIVIDED_HEIGHT, rx=2.0, class_="block")
+        text = label(text_left, DIVIDED_HEIGHT + 20, part.text, class_="value")
+        drawn.append(group(bar, text, class_=part.tone))
         left += size
     return drawing(width, DIVIDED_HEIGHT + 2 * ROOM_FOR_TEXT, *drawn, label=title)
 
 
-def _text(part: Part, left: float, *, edge: float | None) -> Markup:
-    """Return the text below its part; one that would pass the edge ends there."""
-    y = DIVIDED_HEIGHT + 20
-    if edge is not None and left + len(part.text) * CHARACTER_WIDTH > edge:
-        return label(edge, y, part.text, class_="value", anchor="end")
-    return label(left, y, part.text, class_="value")
+def _text_places(parts: Sequence[Part], width: float) -> list[float]:
+    """Return where each text begins: below its part, pushed aside where two would touch or one would not fit."""
+    sizes = [len(part.text) * CHARACTER_WIDTH for part in parts]
+    places: list[float] = []
+    left, free = 0.0, 0.0
+    for part, size in zip(parts, sizes, strict=True):
+        places.append(max(left, free))
+        left, free = left + part.share * width, places[-1] + size + TEXT_GAP
+    edge = width
+    for index in reversed(range(len(parts))):
+        places[index] = min(places[index], edge - sizes[index])
+        edge = places[index] - TEXT_GAP
+    return places
