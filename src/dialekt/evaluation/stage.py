@@ -220,7 +220,9 @@ def _facts(
         unjudged=unjudged_facts({item.name: item.run for item in measured.systems}, held.judgments, settings),
         thresholds=tuple(_thresholds(config, held, measured, settings)),
         labels=held.labels,
-        general=inputs.general and general_facts(inputs.general, settings, limit=config.max_general_loss),
+        general=None
+        if inputs.general is None
+        else general_facts(inputs.general, settings, limit=config.max_general_loss),
     )
 
 
