@@ -1,12 +1,14 @@
-"""What an evaluation in depth adds: slices, general queries, judged shares, thresholds."""
+"""What an evaluation says in depth: slices, general queries, judged shares, thresholds, similarity."""
 
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dialekt.evaluation.records import (
     Comparison,
     GeneralFacts,
+    Histogram,
     JudgedShare,
     Slice,
     Threshold,
@@ -74,3 +76,21 @@ def thresholds() -> tuple[Threshold, ...]:
 
 def _around(value: float, half: float) -> Interval:
     return Interval(value, value - half, value + half)
+
+
+def _histogram(generator: np.random.Generator, mean: float, spread: float) -> Histogram:
+    values: NDArray[np.float64] = np.clip(generator.normal(mean, spread, 2_400), -1, 1)
+    counts, _ = np.histogram(values, bins=80, range=(-1, 1))
+    return Histogram(-1.0, 1.0, tuple(int(count) for count in counts))
+
+
+def similarity(*, separated: bool) -> dict[str, Histogram]:
+    """Return cosines of positives and negatives before and after tuning."""
+    generator = np.random.default_rng(7)
+    shift = 0.09 if separated else 0.005
+    return {
+        "base_positives": _histogram(generator, 0.58, 0.13),
+        "base_negatives": _histogram(generator, 0.51, 0.08),
+        "tuned_positives": _histogram(generator, 0.60 + shift / 3, 0.12),
+        "tuned_negatives": _histogram(generator, 0.51 - shift, 0.08),
+    }

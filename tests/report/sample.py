@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from tests.report.depth import general, slices, thresholds, unjudged
+from tests.report.depth import general, similarity, slices, thresholds, unjudged
 
 from dialekt.config import Config
 from dialekt.evaluation.records import (
@@ -15,7 +14,6 @@ from dialekt.evaluation.records import (
     EvaluationFacts,
     Fusion,
     FusionMethod,
-    Histogram,
     LeakFacts,
     QueryChange,
     SystemResult,
@@ -61,23 +59,6 @@ def _comparison(means: Mapping[str, float], system: str, against: str, metric: s
     return Comparison(system, against, metric, difference, low, high, p_value, wins, losses, queries - wins - losses)
 
 
-def _histogram(generator: np.random.Generator, mean: float, spread: float) -> Histogram:
-    values: NDArray[np.float64] = np.clip(generator.normal(mean, spread, 2_400), -1, 1)
-    counts, _ = np.histogram(values, bins=80, range=(-1, 1))
-    return Histogram(-1.0, 1.0, tuple(int(count) for count in counts))
-
-
-def _similarity(separated: bool) -> dict[str, Histogram]:
-    generator = np.random.default_rng(7)
-    shift = 0.09 if separated else 0.005
-    return {
-        "base_positives": _histogram(generator, 0.58, 0.13),
-        "base_negatives": _histogram(generator, 0.51, 0.08),
-        "tuned_positives": _histogram(generator, 0.60 + shift / 3, 0.12),
-        "tuned_negatives": _histogram(generator, 0.51 - shift, 0.08),
-    }
-
-
 def _changes(sign: int) -> tuple[QueryChange, ...]:
     generator = np.random.default_rng(11 + sign)
     changes = []
@@ -118,7 +99,7 @@ def evaluation_facts(
         strongest_baseline=max(
             (name for name in ("bm25", "base", "hybrid_base") if name in means), key=lambda name: means[name]
         ),
-        similarity=_similarity(means["tuned"] > means["base"]) if tuned else {},
+        similarity=similarity(separated=means["tuned"] > means["base"]) if tuned else {},
         separation={"base": 0.684, "tuned": 0.873 if means["tuned"] > means["base"] else 0.684} if tuned else {},
         wins=_changes(1) if tuned else (),
         losses=_changes(-1) if tuned else (),
