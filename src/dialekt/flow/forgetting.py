@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OFF = "off"
 MOST_DOCUMENTS = 2_000
-MOST_DOCSTRINGS = 1_000
+MOST_DOCSTRINGS = 800
 
 
 def is_on(config: Config) -> bool:
