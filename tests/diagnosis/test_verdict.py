@@ -47,6 +47,7 @@ def gain(value: float, low: float, high: float, *, double: float | None = None) 
     return GainFacts(
         measured_queries=400,
         share=0.2,
+        confidence=0.9,
         points=(CurvePoint("tuned", 800, 1, value, 0.01, 60.0),),
         full=ExpectedGain(4_000, Interval(value, low, high), 0.9),
         double=ExpectedGain(8_000, Interval(more, low, more + 0.05), 0.9),

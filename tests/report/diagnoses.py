@@ -106,6 +106,7 @@ def _gain(full: float, half: float) -> GainFacts:
     return GainFacts(
         measured_queries=820,
         share=0.2,
+        confidence=0.9,
         points=tuple(points),
         full=ExpectedGain(5_202, _around(full, half), 0.97 if full > half else 0.21),
         double=ExpectedGain(10_404, _around(full * 1.15, half * 1.3), 0.96 if full > half else 0.3),

@@ -189,7 +189,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedGain:
-    """NDCG@10 that full tuning is expected to add to the base model, with a 90% interval of prediction.
+    """NDCG@10 that full tuning is expected to add to the base model, with an interval of prediction.
 
     `chance` is the predicted probability that the gain is above the least that counts.
     """
@@ -210,10 +210,14 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class GainFacts:
-    """The probes, and what they let expect of all training queries and of twice as many."""
+    """The probes, and what they let expect of all training queries and of twice as many.
+
+    `share` of the train queries is the most that a probe learnt from; `confidence` that of the predicted intervals.
+    """
 
     measured_queries: int
     share: float
+    confidence: float
     points: tuple[CurvePoint, ...]
     full: ExpectedGain
     double: ExpectedGain

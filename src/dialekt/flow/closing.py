@@ -17,6 +17,7 @@ from dialekt.flow.teaching import training_seed
 from dialekt.flow.workbench import Workbench
 from dialekt.store.atomic import disk_errors, write_atomic
 from dialekt.store.hashing import hash_json
+from dialekt.store.manifest import Manifest
 from dialekt.types import ReportProgress
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from dialekt.registry.records import Evidence, Forgetting, Lineage, Recipe, SystemResult, Threshold
     from dialekt.report.records import ChangeTexts
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 PAGES = ("report.html", "report.md")
 
 
@@ -189,7 +190,7 @@ def write_report(workbench: Workbench, out: Path, *, progress: ReportProgress) -
     from dialekt.report.records import ReportInputs
 
     manifests = {name.value: artefact.manifest for name, artefact in workbench.artefacts.items()}
-    registry = manifests[StageName.REGISTRY]
+    registry, diagnosis = manifests[StageName.REGISTRY], _diagnosis(workbench)
     inputs = ReportInputs(
         project=workbench.config.project.name,
         created=registry.created,
@@ -201,10 +202,26 @@ def write_report(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         versions=manifests[StageName.TRAINING].libraries,
         texts=_change_texts(workbench) if workbench.config.report.texts else {},
         full_tuning=full_tuning(workbench),
+        diagnosis=diagnosis.facts if diagnosis else {},
     )
     facts = write_pages(inputs, out)
     html, markdown = (f"{workbench.project.report.name}/{name}" for name in PAGES)
     return replace(facts, html=html, markdown=markdown)
+
+
+def diagnosed(workbench: Workbench) -> dict[str, str]:
+    """Identify the diagnosis that the report speaks of, where there is one."""
+    diagnosis = _diagnosis(workbench)
+    return {"diagnosis": diagnosis.id} if diagnosis else {}
+
+
+def _diagnosis(workbench: Workbench) -> Manifest | None:
+    """Return the newest diagnosis of the same pairs, or of a sample of them, by the same base model."""
+    found = workbench.store.latest(StageName.DIAGNOSIS)
+    if found is None or found.inputs.get("base model") != workbench.base_model_id:
+        return None
+    same = found.inputs.get(StageName.PAIRS) == workbench.artefacts[StageName.PAIRS].manifest.id
+    return found if same or StageName.SAMPLE in found.inputs else None
 
 
 def _change_texts(workbench: Workbench) -> "dict[str, ChangeTexts]":

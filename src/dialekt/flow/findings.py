@@ -216,6 +216,7 @@ def gain(workbench: Workbench, found: Probed, facts: DataFacts) -> GainFacts:
     return GainFacts(
         measured_queries=found.measured_queries,
         share=config.share,
+        confidence=config.confidence,
         points=points,
         full=full,
         double=double,

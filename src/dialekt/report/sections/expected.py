@@ -9,17 +9,16 @@ from dialekt.report.blocks import Cell, Column, Hero, KeyValues, Panel, Row, Sec
 from dialekt.report.charts.curve import Expected, LearningCurve, Measured, learning_curve
 from dialekt.types import Interval
 
-CONFIDENCE = "90%"
 TONES = ("tuned", "base", "loss", "other")
 NARROW_WIDTH, NARROW_HEIGHT = 358.0, 300.0
 
 
 def expected_hero(gain: GainFacts) -> Hero:
     """Return the expected gain as the number of the page, with the curve that it was read from."""
-    full = gain.full
+    full, confidence = gain.full, formats.percent(gain.confidence)
     caption = (
         f"{NDCG} that tuning on all {formats.count(full.queries)} train queries is expected to add to the base model, "
-        f"{CONFIDENCE} interval of prediction {formats.signed_range(full.gain.low, full.gain.high)}"
+        f"{confidence} interval of prediction {formats.signed_range(full.gain.low, full.gain.high)}"
     )
     lines = (
         f"The chance that the gain is worth it is {formats.percent(full.chance)}.",
@@ -86,7 +85,10 @@ def _prediction_table(gain: GainFacts) -> Table:
         for name, one in (("All there are", gain.full), ("Twice as many", gain.double))
     )
     return Table(
-        "Predictions", columns, rows, note=f"Intervals hold the true gain in {CONFIDENCE} of such predictions."
+        "Predictions",
+        columns,
+        rows,
+        note=f"Intervals hold the true gain in {formats.percent(gain.confidence)} of such predictions.",
     )
 
 
