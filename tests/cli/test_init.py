@@ -66,10 +66,10 @@ def test_a_project_is_never_overwritten(dialekt: Dialekt, tmp_path: Path) -> Non
 
 
 def test_the_next_command_is_said(dialekt: Dialekt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With documents the next step is `dialekt run`; without them it is to name them."""
+    """With documents the next step is `dialekt diagnose`; without them it is to name them."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
-    assert "Next: dialekt run" in dialekt("init", "--corpus", "docs").out
+    assert "Next: dialekt diagnose (worth it?), dialekt run" in dialekt("init", "--corpus", "docs").out
     assert "set corpus.path" in dialekt("init", "elsewhere").out
 
 

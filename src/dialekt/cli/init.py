@@ -49,10 +49,11 @@ def init(
         "model.base": _base_value(base, home),
     }
     write_atomic(target, render({name: value for name, value in chosen.items() if value is not None}))
-    step = "dialekt run" if corpus or judgments or logs else "set corpus.path in dialekt.toml, then: dialekt run"
+    known = corpus or judgments or logs
+    step = "dialekt diagnose" if known else "set corpus.path in dialekt.toml, then: dialekt diagnose"
     there = "" if home == Path.cwd() else f"cd {folder} && "
     screen.results.print(f"wrote {target}", soft_wrap=True, markup=False)
-    screen.results.print(f"Next: {there if step == 'dialekt run' else ''}{step}", soft_wrap=True, markup=False)
+    screen.results.print(f"Next: {there if known else ''}{step} (worth it?), dialekt run", soft_wrap=True, markup=False)
     screen.finish({"config": str(target), "next": step})
 
 
