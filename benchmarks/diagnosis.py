@@ -11,15 +11,15 @@ that hold the truth, the mean error, and every "fine-tune" where full tuning bro
 import argparse
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from scipy import stats
 
 from dialekt.diagnosis.records import Decision
-from dialekt.diagnosis.reviving import facts_from_json as diagnosis_from_json
-from dialekt.evaluation.records import facts_from_json
+from dialekt.diagnosis.reviving import facts_from_json
 from dialekt.flow.artefacts import ArtefactStore
 from dialekt.flow.diagnosing import diagnose
 from dialekt.flow.journey import run
@@ -88,29 +88,34 @@ def projects(arguments: argparse.Namespace) -> Iterator[Project]:
 def measure(project: Project) -> Outcome | None:
     """Diagnose first; the truth is the last evaluation, which is run where there is none."""
     began = time.monotonic()
-    facts = diagnosis_from_json(diagnose(project).facts)
+    facts = facts_from_json(diagnose(project).facts)
     seconds = time.monotonic() - began
     evaluation = ArtefactStore(project.artefacts).latest(StageName.EVALUATION)
     if evaluation is None:
         run(project, until=StageName.EVALUATION)
         evaluation = ArtefactStore(project.artefacts).latest(StageName.EVALUATION)
     assert evaluation is not None
-    found = facts_from_json(evaluation.facts)
-    gain, base = found.comparison("tuned", "base", NDCG), found.result("base")
-    assert gain is not None
-    assert base is not None
+    true, base = truth(evaluation.facts)
     if facts.gain is None or facts.data is None:
-        print(f"| {project.config.project.name} | | {base.metrics[NDCG].value:.3f} | {facts.decision} | no probe |")
+        print(f"| {project.config.project.name} | | {base:.3f} | {facts.decision} | no probe |")
         return None
     return Outcome(
         name=project.config.project.name,
         train_queries=facts.gain.full.queries,
-        base=base.metrics[NDCG].value,
+        base=base,
         decision=facts.decision,
         predicted=facts.gain.full.gain,
-        true=Interval(gain.difference, gain.low, gain.high),
+        true=true,
         seconds=seconds,
     )
+
+
+def truth(evaluation: Mapping[str, Any]) -> tuple[Interval, float]:
+    """Return the gain that was measured and the base model's score, from facts of whatever version."""
+    wanted = ("tuned", "base", NDCG)
+    gain = next(one for one in evaluation["comparisons"] if (one["system"], one["against"], one["metric"]) == wanted)
+    base = next(one for one in evaluation["systems"] if one["system"] == "base")
+    return Interval(gain["difference"], gain["low"], gain["high"]), float(base["metrics"][NDCG]["value"])
 
 
 def show(outcome: Outcome) -> None:
