@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dialekt.types import Interval
+from dialekt.types import DevComparison, Interval
 
 STAGE_VERSION = 1  # here and not beside the work, so that skipping a finished diagnosis does not load torch
 
@@ -128,7 +128,8 @@ class BaselineFacts:
     """How well search is without tuning, and where it fails.
 
     `ceiling` is NDCG@10 if the best 100 of the base model were reranked perfectly: no reranker can bring more.
-    `failed` counts queries whose best answer is not among the first ten of the base model.
+    `failed` counts queries whose best answer is not among the first ten of the base model. `reranker` is what the
+    cross-encoder that the configuration names makes of the base model's first hits on dev queries, None without one.
     """
 
     queries: int
@@ -140,6 +141,7 @@ class BaselineFacts:
     hub_share: float
     truncated_share: float
     duplicate_share: float
+    reranker: DevComparison | None = None
 
 
 @dataclass(frozen=True, slots=True)

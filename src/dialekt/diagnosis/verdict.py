@@ -102,6 +102,12 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
             f"Without tuning the best is {_NAMES.get(best.system, best.system)} with {best.ndcg.value:.3f} NDCG@10; a "
             f"perfect reranker of the base model's first hundred would reach {baseline.ceiling.value:.3f}."
         )
+        if baseline.reranker is not None:
+            found = baseline.reranker
+            yield (
+                f"The named cross-encoder makes {found.teacher_ndcg:.3f} of {found.student_ndcg:.3f} on "
+                f"{found.queries:,} dev queries ({found.low:+.3f} to {found.high:+.3f})."
+            )
     if data is not None:
         yield f"{data.test_queries:,} test queries find a difference of {data.detectable:.3f} or more."
 
@@ -127,7 +133,8 @@ def _about_data(evidence: Evidence) -> Iterator[Remark]:
             "no more in common than random ones",
         )
     if data.made_queries or data.detectable > LARGEST_EFFECT_TO_FIND:
-        needed = next((one for one in data.needed if one.effect <= LARGEST_EFFECT_TO_FIND), None)
+        findable = [one for one in data.needed if one.effect <= LARGEST_EFFECT_TO_FIND]
+        needed = max(findable, key=lambda one: one.effect, default=None)
         wanted = f"; {needed.queries:,} would find {needed.effect:.2f}" if needed else ""
         yield Remark(
             Remedy.JUDGMENTS, f"{data.test_queries:,} test queries miss gains below {data.detectable:.3f}{wanted}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from dialekt.flow.journey import skip_or_run, stages_until
 from dialekt.flow.project import Project
 from dialekt.flow.records import Observer, SilentObserver, StageName, StageRecord
-from dialekt.flow.settings import MINIMUM_GRADE, MODEL, SEED, base_model, section, settings
+from dialekt.flow.settings import MINIMUM_GRADE, MODEL, SEED, section, settings, teacher_model
 from dialekt.flow.workbench import Stage, Workbench
 from dialekt.store.lock import exclusive
 from dialekt.types import ReportProgress
@@ -76,7 +76,7 @@ def make_diagnosis(workbench: Workbench, out: Path, *, progress: ReportProgress)
             probed = findings.probed(workbench, out, progress=progress)
         with clock.timed("baseline"):
             asked = findings.ask(workbench, progress=progress)
-            baseline = findings.baseline(workbench, asked)
+            baseline = findings.baseline(workbench, asked, progress=progress)
         with clock.timed("data"):
             data = findings.data(workbench, asked, probed)
         if probed is not None:
@@ -123,7 +123,9 @@ DIAGNOSIS = Stage(
     StageName.DIAGNOSIS,
     "dialekt.diagnosis.records",
     make_diagnosis,
-    settings=settings(section("diagnosis"), section("training"), MODEL, MINIMUM_GRADE, SEED),
+    settings=settings(
+        section("diagnosis"), section("training"), section("teacher", "model"), MODEL, MINIMUM_GRADE, SEED
+    ),
     needs=dict.fromkeys((*PROBED, StageName.SAMPLE, StageName.TEACHER), ()),
-    outside=base_model,
+    outside=teacher_model,
 )

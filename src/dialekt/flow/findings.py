@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dialekt.config import TRAINED_HERE
 from dialekt.diagnosis.baseline import baseline_facts
 from dialekt.diagnosis.curve import Sampling as GainSampling
 from dialekt.diagnosis.curve import expect_gain
@@ -15,6 +16,7 @@ from dialekt.diagnosis.effects import data_facts
 from dialekt.diagnosis.inputs import BASE, BaselineInputs, DataInputs, Sampling
 from dialekt.diagnosis.language import language_facts
 from dialekt.diagnosis.records import BaselineFacts, Cost, DataFacts, GainFacts, LanguageFacts
+from dialekt.evaluation import reranking
 from dialekt.evaluation.systems import Held, Plan, System, build_systems
 from dialekt.flow.probing.adapters import adapter_probes
 from dialekt.flow.probing.material import Finished, FinishedProbes, open_probes
@@ -29,10 +31,11 @@ from dialekt.models.vectors import load_vectors
 from dialekt.pairs.records import MADE_QUERIES
 from dialekt.store.tables import read_records
 from dialekt.training.derive import default_epochs
-from dialekt.types import Document, Pair, Qrel, Query, ReportProgress, Role, Split, TeacherScore
+from dialekt.types import DevComparison, Document, Pair, Qrel, Query, ReportProgress, Role, Split, TeacherScore
 
 LEAST_MEASURED = 20
 DEPTH = 100
+RERANKED_QUERIES = 100
 _ROOM_FOR_SPECIAL_TOKENS = 2
 
 
@@ -113,7 +116,7 @@ def ask(workbench: Workbench, *, progress: ReportProgress) -> Asked:
     return Asked(collection, documents, Bm25.build(collection.texts), held, systems)
 
 
-def baseline(workbench: Workbench, asked: Asked) -> BaselineFacts | None:
+def baseline(workbench: Workbench, asked: Asked, *, progress: ReportProgress) -> BaselineFacts | None:
     """Score what was found without tuning, and sort the failures; None without test queries."""
     if not asked.held.test:
         return None
@@ -131,7 +134,34 @@ def baseline(workbench: Workbench, asked: Asked) -> BaselineFacts | None:
         english=asked.lexical.english,
         sampling=_sampling(workbench),
     )
-    return baseline_facts(inputs)
+    return replace(baseline_facts(inputs), reranker=_reranker(workbench, progress=progress))
+
+
+def _reranker(workbench: Workbench, *, progress: ReportProgress) -> DevComparison | None:
+    """Let the cross-encoder that the configuration names rerank the base model's first hits on dev queries."""
+    from dialekt.models.reranker import Reranker
+
+    config = workbench.config.teacher
+    if config.model in (None, TRAINED_HERE):
+        return None
+    reranker = Reranker.load(
+        config.model,
+        device=workbench.config.model.device,
+        max_tokens=config.max_tokens,
+        trust_remote_code=workbench.config.model.trust_remote_code,
+    )
+    inputs = reranking.RerankingInputs(
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.PAIRS),
+        vectors=workbench.folder(StageName.BASE_VECTORS),
+        minimum_grade=workbench.config.pairs.minimum_grade,
+        max_queries=RERANKED_QUERIES,
+        depth=config.depth,
+        seed=workbench.config.project.seed,
+    )
+    return reranking.compare(
+        inputs, lambda queries, documents, pairs: reranker.score(queries, documents, pairs, progress=progress)
+    )
 
 
 def _prompt_tokens(workbench: Workbench) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from dialekt.config import Config
+from dialekt.config import TRAINED_HERE, Config
 from dialekt.flow.workbench import Workbench
 
 Settings = Callable[[Config], dict[str, Any]]
@@ -40,3 +40,12 @@ SHARES = settings(setting("split", "dev_share"), setting("split", "test_share"))
 def base_model(workbench: Workbench) -> dict[str, str]:
     """Identify the base model by its content."""
     return {"base model": workbench.base_model_id}
+
+
+def teacher_model(workbench: Workbench) -> dict[str, str]:
+    """Identify a named cross-encoder, and the base model that one trained here starts from."""
+    from dialekt.models.base import describe_model
+
+    name = workbench.config.teacher.model
+    named = {} if name in (None, TRAINED_HERE) else {"teacher": describe_model(name)}
+    return named | base_model(workbench)

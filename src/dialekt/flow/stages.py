@@ -4,22 +4,22 @@ from glob import glob
 from pathlib import Path
 from typing import Any
 
-from dialekt.config import TRAINED_HERE, Config
+from dialekt.config import Config
 from dialekt.flow import closing, forgetting, teaching, work
 from dialekt.flow.records import StageName
-from dialekt.flow.settings import ENCODING, MINIMUM_GRADE, MODEL, SEED, SHARES, base_model, section, setting, settings
-from dialekt.flow.workbench import Stage, Workbench
-
-# What an LLM costs and how fast it is asked decide whether there is an answer, never which.
-COSTS_AND_PACE = (
-    "concurrency",
-    "timeout_seconds",
-    "max_retries",
-    "input_price",
-    "output_price",
-    "api_key_variable",
-    "confirm",
+from dialekt.flow.settings import (
+    ENCODING,
+    MINIMUM_GRADE,
+    MODEL,
+    SEED,
+    SHARES,
+    base_model,
+    section,
+    setting,
+    settings,
+    teacher_model,
 )
+
 ALL: tuple[str, ...] = ()
 JUDGED_BY_LOGS = ("queries.parquet", "qrels.parquet")
 MADE = ("queries.parquet", "negatives.parquet")
@@ -67,15 +67,6 @@ def _labels(workbench: Workbench) -> dict[str, str]:
     """Hash what people said of top results; a file that is not there says nothing."""
     path = workbench.config.evaluation.labels
     return {"labels": "".join(workbench.source(path).values())} if path.is_file() else {}
-
-
-def _teacher_model(workbench: Workbench) -> dict[str, str]:
-    """Identify a named cross-encoder, and the base model that one trained here starts from."""
-    from dialekt.models.base import describe_model
-
-    name = workbench.config.teacher.model
-    named = {} if name in (None, TRAINED_HERE) else {"teacher": describe_model(name)}
-    return named | base_model(workbench)
 
 
 STAGES: tuple[Stage, ...] = (
@@ -162,7 +153,7 @@ STAGES: tuple[Stage, ...] = (
             StageName.BASE_VECTORS: ALL,
             StageName.NEGATIVES: ("negatives.parquet",),
         },
-        outside=_teacher_model,
+        outside=teacher_model,
         wanted=lambda workbench: workbench.config.teacher.model is not None,
     ),
     Stage(

@@ -20,6 +20,10 @@ def untuned_section(baseline: BaselineFacts | None) -> Section | None:
         f"{formats.count(baseline.queries)} held-out queries, {formats.count(baseline.documents)} documents. Reranking "
         f"the base model's first hundred can bring {NDCG} to {formats.score(baseline.ceiling.value)} at most."
     )
+    if baseline.reranker is not None:
+        found = baseline.reranker
+        scores = f"{formats.score(found.teacher_ndcg)} of {formats.score(found.student_ndcg)}"
+        lead += f" The named cross-encoder makes {scores} on {formats.count(found.queries)} dev queries."
     return Section("baseline", "Search without tuning", lead, (_systems_figure(baseline),))
 
 
