@@ -19,7 +19,18 @@ from dialekt.flow.settings import (
     settings,
     teacher_model,
 )
+from dialekt.flow.workbench import Stage, Workbench
 
+# What an LLM costs and how fast it is asked decide whether there is an answer, never which.
+COSTS_AND_PACE = (
+    "concurrency",
+    "timeout_seconds",
+    "max_retries",
+    "input_price",
+    "output_price",
+    "api_key_variable",
+    "confirm",
+)
 ALL: tuple[str, ...] = ()
 JUDGED_BY_LOGS = ("queries.parquet", "qrels.parquet")
 MADE = ("queries.parquet", "negatives.parquet")
