@@ -93,7 +93,7 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
             f"{gain.measured_queries:,} queries that it had not seen; all train queries are {gain.full.queries:,}."
         )
         yield (
-            f"The chance of more than {evidence.least_gain:+.3f} is {gain.full.chance:.0%}; with twice the data expect "
+            f"The chance of more than {evidence.least_gain:+.3f} is {_percent(gain.full.chance)}; with twice the data expect "
             f"{_signed(gain.double.gain)}."
         )
     if baseline is not None and baseline.systems:
@@ -132,8 +132,9 @@ def _about_data(evidence: Evidence) -> Iterator[Remark]:
             f"about {data.suspicious_share.value:.0%} of the training pairs look like chance: query and document have "
             "no more in common than random ones",
         )
-    if data.made_queries or data.detectable > LARGEST_EFFECT_TO_FIND:
-        findable = [one for one in data.needed if one.effect <= LARGEST_EFFECT_TO_FIND]
+    effect = max(LARGEST_EFFECT_TO_FIND, gain.full.gain.value if gain else 0.0)
+    if data.made_queries or data.detectable > effect:
+        findable = [one for one in data.needed if one.effect <= effect]
         needed = max(findable, key=lambda one: one.effect, default=None)
         wanted = f"; {needed.queries:,} would find {needed.effect:.2f}" if needed else ""
         yield Remark(
@@ -181,6 +182,11 @@ def _about_documents(evidence: Evidence) -> Iterator[Remark]:
         yield Remark(Remedy.CHUNKS, f"{baseline.truncated_share:.0%} of the documents are longer than the model reads")
     if baseline.duplicate_share > MANY_DUPLICATES:
         yield Remark(Remedy.DEDUPLICATE, f"{baseline.duplicate_share:.0%} of the documents nearly repeat another one")
+
+
+def _percent(chance: float) -> str:
+    """Return a chance as whole percents, never as certain."""
+    return "over 99%" if chance > 0.99 else "under 1%" if chance < 0.01 else f"{chance:.0%}"
 
 
 def _signed(interval: Interval) -> str:

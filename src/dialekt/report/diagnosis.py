@@ -71,7 +71,7 @@ def _verdict(facts: DiagnosisFacts) -> Verdict:
 
 def _tiles(facts: DiagnosisFacts) -> Iterator[Tile]:
     if facts.gain:
-        yield Tile("Chance that it is worth it", formats.percent(facts.gain.full.chance))
+        yield Tile("Chance that it is worth it", formats.chance(facts.gain.full.chance))
         yield Tile("Training would take", formats.duration(facts.gain.cost.training * 60))
     if facts.baseline:
         best = max(facts.baseline.systems, key=lambda one: one.ndcg.value, default=None)

@@ -34,9 +34,9 @@ def trained_probes(probes: Probes, finished: FinishedProbes) -> list[Finished]:
     if size > first:
         runs.append(_once(probes, finished, size, seed=1))
         left -= runs[-1].point.seconds
+    lasted = {run.point.queries: run.point.seconds for run in reversed(runs)}  # the largest first
     for seed in range(2, probes.config.seeds + 1):
-        for again in dict.fromkeys((size, first)):
-            seconds = max(run.point.seconds for run in runs if run.point.queries <= max(again, first))
+        for again, seconds in lasted.items():
             if seconds < left:
                 runs.append(_once(probes, finished, again, seed=seed))
                 left -= runs[-1].point.seconds

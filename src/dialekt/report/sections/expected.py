@@ -9,6 +9,7 @@ from dialekt.report.blocks import Cell, Column, Hero, KeyValues, Panel, Row, Sec
 from dialekt.report.charts.curve import Expected, LearningCurve, Measured, learning_curve
 from dialekt.types import Interval
 
+RECIPES = {"tuned": "trained as the journey trains", "adapter": "linear map on frozen vectors"}
 TONES = ("tuned", "base", "loss", "other")
 NARROW_WIDTH, NARROW_HEIGHT = 358.0, 300.0
 
@@ -21,7 +22,7 @@ def expected_hero(gain: GainFacts) -> Hero:
         f"{confidence} interval of prediction {formats.signed_range(full.gain.low, full.gain.high)}"
     )
     lines = (
-        f"The chance that the gain is worth it is {formats.percent(full.chance)}.",
+        f"The chance that the gain is worth it is {formats.chance(full.chance)}.",
         f"With twice as many train queries: {_gain_text(gain.double)}.",
     )
     return Hero(formats.signed(full.gain.value), caption, (_curve_panel(gain),), lines)
@@ -29,7 +30,7 @@ def expected_hero(gain: GainFacts) -> Hero:
 
 def _curve_panel(gain: GainFacts) -> Panel:
     measured = tuple(
-        Measured(f"probe: {recipe}", tuple((point.queries, point.gain) for point in points), tone)
+        Measured(f"probe: {RECIPES.get(recipe, recipe)}", tuple((point.queries, point.gain) for point in points), tone)
         for (recipe, points), tone in zip(_by_recipe(gain.points), TONES, strict=False)
     )
     expected = tuple(
@@ -81,7 +82,7 @@ def _prediction_table(gain: GainFacts) -> Table:
         Column("Chance that it is worth it", numeric=True),
     )
     rows = tuple(
-        Row((Cell(name), Cell(formats.count(one.queries)), _gain_cell(one.gain), Cell(formats.percent(one.chance))))
+        Row((Cell(name), Cell(formats.count(one.queries)), _gain_cell(one.gain), Cell(formats.chance(one.chance))))
         for name, one in (("All there are", gain.full), ("Twice as many", gain.double))
     )
     return Table(
@@ -102,7 +103,7 @@ def _probe_table(points: Sequence[CurvePoint]) -> Table:
     rows = tuple(
         Row(
             (
-                Cell(point.recipe),
+                Cell(RECIPES.get(point.recipe, point.recipe)),
                 Cell(formats.count(point.queries)),
                 Cell(str(point.seed)),
                 Cell(formats.signed(point.gain)),
