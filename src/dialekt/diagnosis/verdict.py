@@ -92,8 +92,9 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
             f"Trained on {largest.queries:,} of the train queries, the model gained {largest.gain:+.3f} on "
             f"{gain.measured_queries:,} queries that it had not seen; all train queries are {gain.full.queries:,}."
         )
+        chance = _percent(gain.full.chance)
         yield (
-            f"The chance of more than {evidence.least_gain:+.3f} is {_percent(gain.full.chance)}; with twice the data expect "
+            f"The chance of more than {evidence.least_gain:+.3f} is {chance}; with twice the data expect "
             f"{_signed(gain.double.gain)}."
         )
     if baseline is not None and baseline.systems:

@@ -9,7 +9,7 @@ from dialekt.report.blocks import Cell, Column, Hero, KeyValues, Panel, Row, Sec
 from dialekt.report.charts.curve import Expected, LearningCurve, Measured, learning_curve
 from dialekt.types import Interval
 
-RECIPES = {"tuned": "trained as the journey trains", "adapter": "linear map on frozen vectors"}
+RECIPES = {"tuned": "trained", "adapter": "linear map"}
 TONES = ("tuned", "base", "loss", "other")
 NARROW_WIDTH, NARROW_HEIGHT = 358.0, 300.0
 
