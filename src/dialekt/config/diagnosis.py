@@ -11,7 +11,7 @@ class DiagnosisConfig(Section):
     """How `dialekt diagnose` finds out whether tuning is worth it."""
 
     minutes: Annotated[float, Field(gt=0)] = Field(
-        default=8.0, description="time for the probes that are really trained; the rest takes what it takes"
+        default=4.0, description="time for the probes that are really trained; the rest takes what it takes"
     )
     share: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.2, description="largest part of the train queries that the probes learn from"
