@@ -44,13 +44,14 @@ BASELINE = BaselineFacts(
 def gain(value: float, low: float, high: float, *, double: float | None = None) -> GainFacts:
     """Return the predicted gain with its interval."""
     more = value if double is None else double
+    chance = min(1.0, max(0.0, (high - 0.01) / (high - low)))
     return GainFacts(
         measured_queries=400,
         share=0.2,
         confidence=0.9,
         points=(CurvePoint("tuned", 800, 1, value, 0.01, 60.0),),
-        full=ExpectedGain(4_000, Interval(value, low, high), 0.9),
-        double=ExpectedGain(8_000, Interval(more, low, more + 0.05), 0.9),
+        full=ExpectedGain(4_000, Interval(value, low, high), chance),
+        double=ExpectedGain(8_000, Interval(more, low, more + 0.05), chance),
         cost=Cost(12.0, 2.0, "measured"),
     )
 
@@ -79,9 +80,16 @@ def test_an_uncertain_gain_with_much_data_is_not_worth_it() -> None:
 def test_an_uncertain_gain_with_little_data_says_gather() -> None:
     """With few train queries the same interval says that nobody can know yet."""
     few = replace(DATA, train_queries=200)
-    found = judge(replace(EVIDENCE, data=few, gain=gain(0.03, -0.01, 0.07)))
+    found = judge(replace(EVIDENCE, data=few, gain=gain(0.02, -0.02, 0.06)))
     assert found.decision is Decision.GATHER
     assert "200 train queries" in found.verdict
+
+
+def test_a_likely_gain_that_is_not_certain_says_gather() -> None:
+    """Where the interval just includes zero, the answer is not that nothing can be gained."""
+    found = judge(replace(EVIDENCE, gain=gain(0.039, -0.002, 0.081)))
+    assert found.decision is Decision.GATHER
+    assert "likely but not certain" in found.verdict
 
 
 def test_a_gain_below_the_least_that_counts_is_not_worth_it() -> None:

@@ -35,7 +35,8 @@ def data_facts(inputs: DataInputs) -> DataFacts:
     trip = round_trip(inputs)
     splits = [query.split for query in inputs.queries]
     test_queries = splits.count(Split.TEST)
-    logits = inputs.teacher_logits
+    logits, deviation = inputs.teacher_logits, inputs.standard_deviation
+    significance = 1 - inputs.sampling.confidence
     return DataFacts(
         pairs=len(inputs.pairs),
         train_queries=len({pair.query_id for pair in inputs.pairs}),
@@ -45,7 +46,7 @@ def data_facts(inputs: DataInputs) -> DataFacts:
         suspicious_share=label_noise(trip, inputs.sampling),
         unfindable=trip.unfindable,
         teacher_disagreement=None if logits is None else teacher_disagreement(logits),
-        detectable=minimum_detectable_effect(inputs.standard_deviation, test_queries),
-        needed=needed_judgments(inputs.standard_deviation),
+        detectable=minimum_detectable_effect(deviation, test_queries, significance=significance),
+        needed=needed_judgments(deviation, significance=significance),
         made_queries=inputs.made_queries,
     )

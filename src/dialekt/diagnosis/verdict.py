@@ -8,6 +8,7 @@ from dialekt.types import Interval
 
 FEW_TRAIN_QUERIES = 1_000
 FEW_TEST_QUERIES = 100
+LIKELY = 0.75
 MUCH_NOISE = 0.25
 MUCH_TRUNCATED = 0.1
 MANY_DUPLICATES = 0.05
@@ -63,7 +64,13 @@ def _decide(evidence: Evidence) -> tuple[Decision, str]:
 
 def _declined(evidence: Evidence, data: DataFacts, gain: GainFacts) -> tuple[Decision, str]:
     """Say whether more data could change the answer, or whether effort is better spent elsewhere."""
-    expected = gain.full.gain
+    expected, chance = gain.full.gain, gain.full.chance
+    if chance >= LIKELY:
+        return (
+            Decision.GATHER,
+            f"Gather data first: a gain is likely but not certain ({_signed(expected)} NDCG@10); more judged queries "
+            "would tell, more train queries raise it",
+        )
     few = data.train_queries < FEW_TRAIN_QUERIES or data.test_queries < FEW_TEST_QUERIES
     hopeful = expected.high >= 2 * evidence.least_gain
     if few and hopeful:

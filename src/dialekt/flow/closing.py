@@ -16,7 +16,6 @@ from dialekt.flow.sides import full_tuning
 from dialekt.flow.teaching import training_seed
 from dialekt.flow.workbench import Workbench
 from dialekt.store.atomic import disk_errors, write_atomic
-from dialekt.store.hashing import hash_json
 from dialekt.store.manifest import Manifest
 from dialekt.types import ReportProgress
 
@@ -107,7 +106,7 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         else Gain(found.metric, found.difference, found.low, found.high, found.p_value, facts.confidence)
     )
     return Evidence(
-        split=_judged_by(workbench),
+        split=workbench.held_out_id,
         queries=facts.queries,
         documents=facts.documents,
         systems=_systems(facts),
@@ -120,13 +119,6 @@ def evidence_of(workbench: Workbench) -> "Evidence":
         thresholds=_thresholds(facts),
         forgetting=_forgetting(facts),
     )
-
-
-def _judged_by(workbench: Workbench) -> str:
-    """Return the id of the held-out queries with their judgments: scores of one id can be compared."""
-    division = workbench.division.manifest.id
-    labels = workbench.artefacts[StageName.EVALUATION].manifest.inputs.get("labels")
-    return hash_json([division, labels]) if labels else division
 
 
 def _thresholds(facts: "EvaluationFacts") -> "tuple[Threshold, ...]":
@@ -220,8 +212,12 @@ def _diagnosis(workbench: Workbench) -> Manifest | None:
     found = workbench.store.latest(StageName.DIAGNOSIS)
     if found is None or found.inputs.get("base model") != workbench.base_model_id:
         return None
-    same = found.inputs.get(StageName.PAIRS) == workbench.artefacts[StageName.PAIRS].manifest.id
-    return found if same or StageName.SAMPLE in found.inputs else None
+    pairs = workbench.artefacts[StageName.PAIRS].manifest.id
+    sample = workbench.store.latest(StageName.SAMPLE)
+    sampled = sample is not None and sample.inputs[StageName.PAIRS] == pairs
+    if sampled and sample is not None and found.inputs.get(StageName.SAMPLE) == sample.id:
+        return found
+    return found if found.inputs.get(StageName.PAIRS) == pairs else None
 
 
 def _change_texts(workbench: Workbench) -> "dict[str, ChangeTexts]":

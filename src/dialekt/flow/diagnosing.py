@@ -6,10 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dialekt.errors import StorageError
+from dialekt.flow.artefacts import Artefact
 from dialekt.flow.journey import skip_or_run, stages_until
 from dialekt.flow.project import Project
 from dialekt.flow.records import Observer, SilentObserver, StageName, StageRecord
-from dialekt.flow.settings import MINIMUM_GRADE, MODEL, SEED, section, settings, teacher_model
+from dialekt.flow.settings import MINIMUM_GRADE, MODEL, SEED, labels, section, setting, settings, teacher_model
 from dialekt.flow.workbench import Stage, Workbench
 from dialekt.store.lock import exclusive
 from dialekt.types import ReportProgress
@@ -51,6 +53,15 @@ def _prepare(bench: Workbench, observer: Observer) -> None:
     for stage in stages_until(StageName.NEGATIVES, bench):
         if stage.name not in bench.artefacts and stage.name in PROBED:
             skip_or_run(stage, bench, observer)
+    if bench.config.teacher.model is not None:
+        _take_teacher(bench)
+
+
+def _take_teacher(bench: Workbench) -> None:
+    """Take the scores of a teacher that has read these very pairs; none is trained for a diagnosis."""
+    stage = next(stage for stage in stages_until(StageName.TEACHER, bench) if stage.name is StageName.TEACHER)
+    if found := stage.look_up(bench, stage.recipe(bench)).artefact:
+        bench.artefacts[StageName.TEACHER] = found
 
 
 def make_sample(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
@@ -76,7 +87,7 @@ def make_diagnosis(workbench: Workbench, out: Path, *, progress: ReportProgress)
             probed = findings.probed(workbench, out, progress=progress)
         with clock.timed("baseline"):
             asked = findings.ask(workbench, progress=progress)
-            baseline = findings.baseline(workbench, asked, progress=progress)
+            baseline = findings.baseline(workbench, asked, out, progress=progress)
         with clock.timed("data"):
             data = findings.data(workbench, asked, probed)
         if probed is not None:
@@ -111,6 +122,17 @@ class _Clock:
         self.seconds[part] = round(time.monotonic() - began, 1)
 
 
+def _unreadable(_: Workbench, artefact: Artefact) -> str:
+    """Say whether the facts of a finished diagnosis are of another version of dialekt."""
+    from dialekt.diagnosis.reviving import facts_from_json
+
+    try:
+        facts_from_json(artefact.manifest.facts)
+    except StorageError as error:
+        return error.message
+    return ""
+
+
 SAMPLE = Stage(
     StageName.SAMPLE,
     "dialekt.flow.sampling",
@@ -124,8 +146,17 @@ DIAGNOSIS = Stage(
     "dialekt.diagnosis.records",
     make_diagnosis,
     settings=settings(
-        section("diagnosis"), section("training"), section("teacher", "model"), MODEL, MINIMUM_GRADE, SEED
+        section("diagnosis"),
+        section("training"),
+        section("teacher", "model"),
+        setting("evaluation", "confidence"),
+        setting("evaluation", "resamples"),
+        setting("evaluation", "hybrid_rank_constant"),
+        MODEL,
+        MINIMUM_GRADE,
+        SEED,
     ),
     needs=dict.fromkeys((*PROBED, StageName.SAMPLE, StageName.TEACHER), ()),
-    outside=teacher_model,
+    outside=lambda workbench: teacher_model(workbench) | labels(workbench),
+    fault=_unreadable,
 )

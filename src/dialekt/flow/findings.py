@@ -1,7 +1,9 @@
 """The parts of a diagnosis: from the artefacts of the journey to what the diagnosis room looks at."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,10 @@ from dialekt.diagnosis.inputs import BASE, BaselineInputs, DataInputs, Sampling
 from dialekt.diagnosis.language import language_facts
 from dialekt.diagnosis.records import BaselineFacts, Cost, DataFacts, GainFacts, LanguageFacts
 from dialekt.evaluation import reranking
+from dialekt.evaluation.labels import join, read_labels
 from dialekt.evaluation.systems import Held, Plan, System, build_systems
 from dialekt.flow.probing.adapters import adapter_probes
-from dialekt.flow.probing.material import Finished, FinishedProbes, open_probes
+from dialekt.flow.probing.material import Finished, FinishedProbes, all_train_queries, open_probes
 from dialekt.flow.probing.trained import LEAST_PROBE, trained_probes
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
@@ -29,13 +32,15 @@ from dialekt.measures.statistics import minimum_detectable_effect
 from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import load_vectors
 from dialekt.pairs.records import MADE_QUERIES
+from dialekt.store.atomic import write_atomic
 from dialekt.store.tables import read_records
 from dialekt.training.derive import default_epochs
 from dialekt.types import DevComparison, Document, Pair, Qrel, Query, ReportProgress, Role, Split, TeacherScore
 
 LEAST_MEASURED = 20
 DEPTH = 100
-RERANKED_QUERIES = 100
+FIRST_RERANKED = 5
+MOST_RERANKED = 100
 _ROOM_FOR_SPECIAL_TOKENS = 2
 
 
@@ -45,8 +50,7 @@ class Probed:
 
     finished: tuple[Finished, ...]
     measured_queries: int
-    all_train_queries: int
-    asks_test_queries: bool
+    asks_train_queries: bool
 
     @property
     def largest(self) -> Finished:
@@ -86,23 +90,23 @@ def probed(workbench: Workbench, out: Path, *, progress: ReportProgress) -> Prob
     finished = FinishedProbes(out / "probes.json")
     found = [*adapter_probes(probes, finished), *trained_probes(probes, finished)]
     found.sort(key=lambda one: (one.point.recipe, one.point.queries, one.point.seed))
-    return Probed(tuple(found), len(probes.base), _all_train_queries(workbench), probes.asks_test_queries)
-
-
-def _all_train_queries(workbench: Workbench) -> int:
-    facts = workbench.artefacts[StageName.PAIRS].manifest.facts
-    return int(facts.get("all_train_queries", facts["queries"]))
+    return Probed(tuple(found), len(probes.base), probes.asks_train_queries)
 
 
 def ask(workbench: Workbench, *, progress: ReportProgress) -> Asked:
     """Ask BM25, the base model and their hybrid the held-out queries, of which the test queries count."""
     corpus, pairs = workbench.folder(StageName.CORPUS), workbench.folder(StageName.PAIRS)
     queries = read_records(pairs / "queries.parquet", Query)
-    judgments = judge(read_records(pairs / "qrels.parquet", Qrel), minimum_grade=workbench.config.pairs.minimum_grade)
-    test = [query for query in queries if query.split is Split.TEST]
-    drawn = np.random.default_rng(workbench.config.project.seed).permutation(len(test))
-    chosen = sorted(drawn[: workbench.config.diagnosis.max_queries].tolist())
-    held = Held([query for query in queries if query.split is Split.DEV], [test[row] for row in chosen], judgments)
+    held_out = {query.id for query in queries if query.split is not Split.TRAIN}
+    said = [one for one in read_labels(workbench.config.evaluation.labels) if one.query_id in held_out]
+    qrels = join(read_records(pairs / "qrels.parquet", Qrel), said)
+    judgments = judge(qrels, minimum_grade=workbench.config.pairs.minimum_grade)
+    generator = np.random.default_rng(workbench.config.project.seed)
+    dev_queries, test = (
+        _draw([query for query in queries if query.split is split], workbench, generator)
+        for split in (Split.DEV, Split.TEST)
+    )
+    held = Held(dev_queries, test, judgments)
     collection = read_collection(corpus)
     plan = Plan(
         base_vectors=workbench.folder(StageName.BASE_VECTORS),
@@ -116,7 +120,13 @@ def ask(workbench: Workbench, *, progress: ReportProgress) -> Asked:
     return Asked(collection, documents, Bm25.build(collection.texts), held, systems)
 
 
-def baseline(workbench: Workbench, asked: Asked, *, progress: ReportProgress) -> BaselineFacts | None:
+def _draw(queries: Sequence[Query], workbench: Workbench, generator: np.random.Generator) -> list[Query]:
+    """Draw queries without replacement, in their order."""
+    drawn = generator.permutation(len(queries))[: workbench.config.diagnosis.max_queries]
+    return [queries[row] for row in sorted(drawn.tolist())]
+
+
+def baseline(workbench: Workbench, asked: Asked, out: Path, *, progress: ReportProgress) -> BaselineFacts | None:
     """Score what was found without tuning, and sort the failures; None without test queries."""
     if not asked.held.test:
         return None
@@ -134,16 +144,21 @@ def baseline(workbench: Workbench, asked: Asked, *, progress: ReportProgress) ->
         english=asked.lexical.english,
         sampling=_sampling(workbench),
     )
-    return replace(baseline_facts(inputs), reranker=_reranker(workbench, progress=progress))
+    return replace(baseline_facts(inputs), reranker=_reranker(workbench, out, progress=progress))
 
 
-def _reranker(workbench: Workbench, *, progress: ReportProgress) -> DevComparison | None:
-    """Let the cross-encoder that the configuration names rerank the base model's first hits on dev queries."""
+def _reranker(workbench: Workbench, out: Path, *, progress: ReportProgress) -> DevComparison | None:
+    """Let the cross-encoder that the configuration names rerank the base model's first hits on dev queries.
+
+    As many queries as a quarter of the probes' time allows; kept in a file, so that a kill does not lose it.
+    """
     from dialekt.models.reranker import Reranker
 
-    config = workbench.config.teacher
+    config, kept = workbench.config.teacher, out / "reranker.json"
     if config.model in (None, TRAINED_HERE):
         return None
+    if kept.is_file():
+        return DevComparison(**json.loads(kept.read_text(encoding="utf-8")))
     reranker = Reranker.load(
         config.model,
         device=workbench.config.model.device,
@@ -155,13 +170,23 @@ def _reranker(workbench: Workbench, *, progress: ReportProgress) -> DevCompariso
         split=workbench.folder(StageName.PAIRS),
         vectors=workbench.folder(StageName.BASE_VECTORS),
         minimum_grade=workbench.config.pairs.minimum_grade,
-        max_queries=RERANKED_QUERIES,
+        max_queries=FIRST_RERANKED,
         depth=config.depth,
         seed=workbench.config.project.seed,
     )
-    return reranking.compare(
-        inputs, lambda queries, documents, pairs: reranker.score(queries, documents, pairs, progress=progress)
-    )
+
+    def score(queries: Sequence[str], documents: Sequence[str], pairs: NDArray[np.int64]) -> NDArray[np.float32]:
+        return reranker.score(queries, documents, pairs, progress=progress)
+
+    began = time.monotonic()
+    found = reranking.compare(inputs, score)
+    affordable = int(workbench.config.diagnosis.minutes * 15 / (time.monotonic() - began) * FIRST_RERANKED)
+    if affordable > 2 * FIRST_RERANKED:
+        found = reranking.compare(replace(inputs, max_queries=min(MOST_RERANKED, affordable)), score)
+    if not found.queries:
+        return None
+    write_atomic(kept, json.dumps(asdict(found)))
+    return found
 
 
 def _prompt_tokens(workbench: Workbench) -> int:
@@ -185,10 +210,10 @@ def data(workbench: Workbench, asked: Asked, found: Probed | None) -> DataFacts:
         teacher_logits=_teacher_logits(workbench),
         made_queries=facts["held_out"] == MADE_QUERIES,
     )
-    return _of_the_whole(data_facts(inputs), facts, _deviation(asked, found))
+    return _of_the_whole(data_facts(inputs), facts, inputs.standard_deviation, inputs.sampling)
 
 
-def _of_the_whole(found: DataFacts, facts: Mapping[str, Any], deviation: float) -> DataFacts:
+def _of_the_whole(found: DataFacts, facts: Mapping[str, Any], deviation: float, sampling: Sampling) -> DataFacts:
     """Return what was found in a sample with the counts of the whole project; unsampled facts stay as they are."""
     if "all_pairs" not in facts:
         return found
@@ -200,7 +225,8 @@ def _of_the_whole(found: DataFacts, facts: Mapping[str, Any], deviation: float) 
         dev_queries=int(facts["all_dev_queries"]),
         test_queries=test,
         unfindable=round(found.unfindable * int(facts["all_pairs"]) / max(1, found.pairs)),
-        detectable=minimum_detectable_effect(deviation, test),
+        documents_with_pairs=int(facts["all_paired_documents"]),
+        detectable=minimum_detectable_effect(deviation, test, significance=1 - sampling.confidence),
     )
 
 
@@ -213,12 +239,13 @@ def _deviation(asked: Asked, found: Probed | None) -> float:
 
 
 def _teacher_logits(workbench: Workbench) -> NDArray[np.float32] | None:
-    """Return what the teacher of the last run said of the pairs; None where there was none."""
-    folder = workbench.store.latest_folder(StageName.TEACHER)
-    if folder is None or workbench.config.teacher.model is None:
+    """Return what the teacher of these pairs said of them; None where it has not run."""
+    teacher = workbench.folder_if_any(StageName.TEACHER)
+    if teacher is None:
         return None
-    pairs = {(one.query_id, one.document_id) for one in read_records(folder / "pairs.parquet", Pair)}
-    scores = read_records(folder / "scores.parquet", TeacherScore)
+    original = workbench.folder(StageName.PAIRS) / "pairs.parquet"
+    pairs = {(one.query_id, one.document_id) for one in read_records(original, Pair)}
+    scores = read_records(teacher / "scores.parquet", TeacherScore)
     found = [one.score for one in scores if (one.query_id, one.document_id) in pairs]
     return np.array(found, dtype=np.float32) if found else None
 
@@ -236,7 +263,7 @@ def gain(workbench: Workbench, found: Probed, facts: DataFacts) -> GainFacts:
     full, double = (
         expect_gain(
             points,
-            times * found.all_train_queries,
+            times * all_train_queries(workbench),
             sampling=sampling,
             least_gain=config.least_gain,
             confidence=config.confidence,
@@ -275,14 +302,18 @@ def _cost(workbench: Workbench, found: Probed) -> Cost:
 def warnings(workbench: Workbench, found: Probed | None) -> list[str]:
     """Say what the reader must know about how this was measured."""
     notes = []
-    corpus = workbench.artefacts[StageName.CORPUS].manifest.facts
+    corpus, made = (workbench.artefacts[name].manifest.facts for name in (StageName.CORPUS, StageName.PAIRS))
     if corpus.get("all_units", corpus["chunks"]) > corpus["chunks"]:
         notes.append(
             f"the corpus was sampled: {corpus['chunks']:,} of {corpus['all_units']:,} units, so all scores are too "
             "high; differences are less so"
         )
-    if found is not None and found.asks_test_queries:
-        notes.append("there are few dev queries, so test queries measured the probes too")
+    if all_train_queries(workbench) > int(made["queries"]):
+        notes.append(f"the train queries were sampled: {made['queries']:,} of {all_train_queries(workbench):,}")
+    if found is not None and found.asks_train_queries:
+        notes.append("there are few dev queries, so train queries that no probe learnt from measured the probes too")
+    if found is not None and any(one.shortened for one in found.finished):
+        notes.append("a probe ran out of time and may show too small a gain; raise diagnosis.minutes")
     if workbench.config.teacher.model is not None:
         notes.append("the probes were trained without the teacher")
     return notes

@@ -53,7 +53,7 @@ def sample(workbench: Workbench, out: Path, *, progress: ReportProgress) -> obje
     queries = read_records(pairs / "queries.parquet", Query)
     kept = _keep_queries(pairs, queries, config, generator)
     collection = read_collection(corpus)
-    rows = _keep_units(collection, kept, config, generator, progress=progress)
+    rows = _keep_units(collection, kept, workbench, generator, progress=progress)
     present = {collection.document_ids[collection.parents[row]] for row in rows}
     units = {collection.unit_ids[row] for row in rows}
     documents = (one for one in read_records(corpus / "documents.parquet", Document) if one.id in units)
@@ -69,6 +69,7 @@ def sample(workbench: Workbench, out: Path, *, progress: ReportProgress) -> obje
         "chunks": len(units),
         "pairs": len(found),
         "queries": len({one.query_id for one in found}),
+        "all_paired_documents": int(workbench.artefacts[StageName.PAIRS].manifest.facts["documents"]),
         "all_dev_queries": sum(query.split is Split.DEV for query in queries),
         "all_test_queries": sum(query.split is Split.TEST for query in queries),
     }
@@ -108,18 +109,21 @@ def _keep_queries(
 def _keep_units(
     collection: Collection,
     kept: _Kept,
-    config: DiagnosisConfig,
+    workbench: Workbench,
     generator: np.random.Generator,
     *,
     progress: ReportProgress,
 ) -> list[int]:
     units = units_of_documents(collection) | {unit: [row] for row, unit in enumerate(collection.unit_ids)}
-    wanted = chain((one.document_id for one in kept.qrels), (one.document_id for one in kept.pairs))
-    answers = {row for document_id in wanted for row in units.get(document_id, [])}
+    held_out = {query.id for query in kept.queries if query.split is not Split.TRAIN}
+    least = workbench.config.pairs.minimum_grade
+    judged = (one.document_id for one in kept.qrels if one.query_id in held_out and one.grade >= least)
+    answers = {row for document_id in judged for row in units.get(document_id, [])}
+    answers |= {row for one in kept.pairs for row in units.get(one.document_id, [])[:1]}
     chosen = dict.fromkeys(sorted(answers))
     fillers = chain(_candidates(collection, kept, progress=progress), generator.permutation(len(collection.texts)))
     for row in fillers:
-        if len(chosen) >= config.max_documents:
+        if len(chosen) >= workbench.config.diagnosis.max_documents:
             break
         chosen[int(row)] = None
     return sorted(chosen)

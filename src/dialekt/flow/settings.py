@@ -49,3 +49,9 @@ def teacher_model(workbench: Workbench) -> dict[str, str]:
     name = workbench.config.teacher.model
     named = {} if name in (None, TRAINED_HERE) else {"teacher": describe_model(name)}
     return named | base_model(workbench)
+
+
+def labels(workbench: Workbench) -> dict[str, str]:
+    """Hash what people said of top results; a file that is not there says nothing."""
+    path = workbench.config.evaluation.labels
+    return {"labels": "".join(workbench.source(path).values())} if path.is_file() else {}

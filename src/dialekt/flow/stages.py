@@ -14,6 +14,7 @@ from dialekt.flow.settings import (
     SEED,
     SHARES,
     base_model,
+    labels,
     section,
     setting,
     settings,
@@ -72,12 +73,6 @@ def _log_files(workbench: Workbench) -> dict[str, str]:
 
 def _others_teach(config: Config) -> dict[str, Any]:
     return {"logs are given": bool(config.logs.path), "queries are made": bool(config.synthesis.generators)}
-
-
-def _labels(workbench: Workbench) -> dict[str, str]:
-    """Hash what people said of top results; a file that is not there says nothing."""
-    path = workbench.config.evaluation.labels
-    return {"labels": "".join(workbench.source(path).values())} if path.is_file() else {}
 
 
 STAGES: tuple[Stage, ...] = (
@@ -199,6 +194,7 @@ STAGES: tuple[Stage, ...] = (
             StageName.TEACHER: TAUGHT,
             StageName.GENERAL: ASKED,
         },
+        unused=lambda config: () if forgetting.chooses(config) else (StageName.GENERAL,),
         outside=base_model,
     ),
     Stage(
@@ -233,7 +229,7 @@ STAGES: tuple[Stage, ...] = (
             StageName.TUNED_VECTORS: ALL,
             StageName.GENERAL: ASKED,
         },
-        outside=_labels,
+        outside=labels,
     ),
     Stage(
         StageName.REGISTRY,

@@ -65,10 +65,11 @@ def _material(probes: Probes) -> AdapterMaterial:
     units = units_of_documents(collection) | {unit: [row] for row, unit in enumerate(collection.unit_ids)}
     rows = {query_id: row for row, query_id in enumerate(vectors.query_ids)}
     positives: dict[str, list[int]] = defaultdict(list)
-    for pair in read_records(workbench.pairs / "pairs.parquet", Pair):
+    for pair in read_records(workbench.folder(StageName.PAIRS) / "pairs.parquet", Pair):
         positives[pair.query_id] += units.get(pair.document_id, [])[:1]
     path = workbench.folder(StageName.PAIRS) / "held_out_documents.parquet"
-    barred = {row for one in read_records(path, HeldOutDocument) for row in units.get(one.document_id, [])}
+    names = (*(one.document_id for one in read_records(path, HeldOutDocument)), *probes.barred)
+    barred = {row for name in names for row in units.get(name, [])}
     open_rows = [row for row in range(len(collection.unit_ids)) if row not in barred]
     return AdapterMaterial(
         queries=np.asarray(vectors.query_vectors[[rows[query_id] for query_id in probes.train_queries]]),
