@@ -1,5 +1,6 @@
 """`dialekt compare`: systems, versions, run files, models and endpoints in one table."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,43 @@ def test_a_key_without_an_endpoint_is_refused(project_copy: Path, dialekt: Calla
     answer = dialekt("compare", "base", "tuned", "-p", project_copy, "--api-key-variable", "SECRET")
     assert answer.code == 2
     assert "whose key is in SECRET? there are 0 endpoints" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("tei:localhost:3000",), "is no address of a server"),
+        (("openai:http://127.0.0.1:9/v1",), "names no model"),
+        (("tei:http://127.0.0.1:9", "--api-key-variable", "DIALEKT_NO_SUCH_KEY"), "is not set"),
+        (("e=tei:http://127.0.0.1:9", "--api-key-variable", "f=HOME"), "there is no endpoint 'f'"),
+        (("tuned", "--api-key-variable", "=SECRET"), "whose key is in SECRET?"),
+        (("v9",), "there is no version 'v9'"),
+        (("bad.run",), "has 3 columns, expected 6"),
+        (("twice.run",), "lists a document twice"),
+    ],
+)
+def test_typing_errors_come_before_any_work(
+    project_copy: Path,
+    dialekt: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    message: str,
+) -> None:
+    """Nobody waits for a training to learn that an address was wrong."""
+    shutil.rmtree(project_copy / ".dialekt")
+    (project_copy / "bad.run").write_text("q1 d1 1.0\n")
+    (project_copy / "twice.run").write_text("q1 Q0 d1 1 1.0 x\nq1 Q0 d1 2 0.5 x\n")
+    monkeypatch.chdir(project_copy)
+    answer = dialekt("compare", "base", *words)
+    assert answer.code in {1, 2}
+    assert message in " ".join(answer.err.split())
+    assert not (project_copy / ".dialekt").exists()
+
+
+def test_a_version_of_another_split_is_said(project_copy: Path, dialekt: Callable[..., Any]) -> None:
+    """Its training may have seen what it is measured with; one of the same split is above suspicion."""
+    words = ("compare", "v1", "again=v1", "-p", project_copy, "--json")
+    warning = "was trained with another split: test queries may have been in its training"
+    assert not any(warning in one for one in dialekt(*words).json["warnings"])
+    found = dialekt(*words, "--set", "split.test_share=0.3").json["warnings"]
+    assert [one for one in found if warning in one] == [f"v1 {warning}", f"again {warning}"]

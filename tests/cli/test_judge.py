@@ -1,6 +1,7 @@
 """`dialekt judge`: results out to people, grades back into the evaluation."""
 
 import csv
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,3 +69,33 @@ def test_an_unknown_system_names_those_there_are(project_copy: Path, dialekt: Ca
     assert answer.code == 2
     assert "there is no system 'tuend'" in answer.err
     assert "hybrid_tuned" in answer.err
+
+
+def test_looking_runs_nothing(project_copy: Path, dialekt: Callable[..., Any]) -> None:
+    """The last evaluation is read although the next training would be another; the person learns that it is stale."""
+    trained = sorted((project_copy / ".dialekt").glob("*/*"))
+    fresh = dialekt("judge", "status", "-p", project_copy, "--json").json
+    words = ("-p", project_copy, "--set", "training.learning_rate=0.002")
+    found = dialekt("judge", "status", *words, "--json").json
+    assert (fresh["stale"], found["stale"]) == (False, True)
+    assert found["systems"] == fresh["systems"]
+    answer = dialekt("judge", "disputed", *words)
+    assert answer.code == 0
+    assert "something has changed since the last evaluation" in answer.out
+    assert sorted((project_copy / ".dialekt").glob("*/*")) == trained
+
+
+def test_without_an_evaluation_there_is_nothing_to_look_at(project_copy: Path, dialekt: Callable[..., Any]) -> None:
+    """Neither one of other held-out queries nor none at all starts the journey."""
+    for command in ("status", "disputed"):
+        other = dialekt("judge", command, "-p", project_copy, "--set", "split.test_share=0.3")
+        assert other.code == 1
+        assert "have changed since the last evaluation" in " ".join(other.err.split())
+        assert "dialekt evaluate" in other.err
+    shutil.rmtree(project_copy / ".dialekt")
+    for command in ("status", "disputed"):
+        none = dialekt("judge", command, "-p", project_copy)
+        assert none.code == 1
+        assert "nothing was evaluated yet" in " ".join(none.err.split())
+        assert "dialekt evaluate" in none.err
+    assert not list((project_copy / ".dialekt").glob("*/*"))

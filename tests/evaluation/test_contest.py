@@ -6,6 +6,7 @@ import pytest
 
 from dialekt.evaluation.comparison import Settings, compare
 from dialekt.evaluation.contest import hold_contest
+from dialekt.evaluation.unjudged import unjudged_facts
 from dialekt.measures.metrics import NDCG, judge, score_run
 from dialekt.measures.runs import Run
 from dialekt.types import Qrel
@@ -73,3 +74,13 @@ def test_judged_shares_are_those_of_ir_measures() -> None:
     expected = ir_measures.calc_aggregate([ir_measures.Judged @ 10], judged, scored)[ir_measures.Judged @ 10]
     assert found.standings[0].judged.judged.value == pytest.approx(expected)
     assert found.condensed_meaningful
+
+
+@pytest.mark.parametrize(("negatives", "meaningful"), [(1, False), (29, False), (30, True)])
+def test_condensed_lists_count_as_in_the_evaluation(negatives: int, *, meaningful: bool) -> None:
+    """They say something where half of the queries have a judged non-answer, here as there."""
+    qrels = [Qrel(name, "d0") for name in QUERIES] + [Qrel(name, "d39", 0.0) for name in QUERIES[:negatives]]
+    judgments = judge(qrels, minimum_grade=1.0)
+    runs = {"base": run_with(0.2, 1), "tuned": run_with(0.5, 3)}
+    assert hold_contest(runs, judgments, SETTINGS).condensed_meaningful is meaningful
+    assert unjudged_facts(runs, judgments, SETTINGS).meaningful is meaningful

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from dialekt.errors import InputError
-from dialekt.evaluation.external import read_external
+from dialekt.evaluation.external import read_external, read_foreign
 
 
 def write(folder: Path, *lines: str) -> Path:
@@ -36,3 +36,12 @@ def test_a_document_listed_twice_is_refused(tmp_path: Path) -> None:
     """Its gain would count twice."""
     with pytest.raises(InputError, match="lists a document twice for query 'q1'"):
         read_external(write(tmp_path, "q1 Q0 a 1 2 t", "q1 Q0 a 2 1 t"), ["q1"], ["a"], depth=10)
+
+
+@pytest.mark.parametrize(("name", "message"), [("a.run", "is not valid UTF-8"), ("a.run.gz", "gzip stream is damaged")])
+def test_what_is_no_text_is_refused(tmp_path: Path, name: str, message: str) -> None:
+    """A binary file given by mistake is named."""
+    path = tmp_path / name
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match=message):
+        read_foreign(path)

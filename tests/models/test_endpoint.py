@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,13 +20,15 @@ from dialekt.types import Progress, Role
 
 @dataclass
 class Seen:
-    """A server and what it was asked. `answers` are statuses to send before it answers properly."""
+    """A server and what it was asked. `answers` are statuses to send, with `refusal`, before it answers properly."""
 
     url: str = ""
     texts: list[str] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     keys: set[str] = field(default_factory=set)
     answers: list[int] = field(default_factory=list)
+    refusal: Callable[[Sequence[str]], Any] = lambda _: {"error": "not now"}
+    retry_after: str = ""
 
 
 def vector_of(text: str) -> list[float]:
@@ -58,8 +61,10 @@ def serving(reply: Reply = proper) -> Iterator[Seen]:
             status = seen.answers.pop(0) if seen.answers else 200
             if status == 200:
                 seen.texts += texts
-            content = json.dumps(reply(self.path, texts) if status == 200 else {"error": "not now"}).encode()
+            content = json.dumps(reply(self.path, texts) if status == 200 else seen.refusal(texts)).encode()
             self.send_response(status)
+            if status != 200 and seen.retry_after:
+                self.send_header("Retry-After", seen.retry_after)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
@@ -151,6 +156,67 @@ def test_a_refusal_says_what_to_do(tmp_path: Path, status: int, hint: str) -> No
         with pytest.raises(EndpointError, match=rf"answers {status}: .*not now") as error:
             encoder.embed(["a"], Role.QUERY)
     assert hint in error.value.hint
+
+
+SECRET = "the pump of patient\n  4711 leaks since Monday, says the nurse"
+
+
+@pytest.mark.parametrize(
+    ("refusal", "shown"),
+    [
+        (lambda texts: {"detail": [{"loc": ["input"], "msg": "too long", "input": texts}]}, "too long"),
+        (lambda texts: {"error": {"type": "invalid", "message": "too long", "param": texts[0]}}, "invalid too long"),
+        (lambda texts: {"message": "too long", "request": {"input": texts}}, "too long"),
+        (lambda texts: {"detail": f"cannot read {' '.join(texts[0].split())[12:]!r}"}, ""),
+        (lambda texts: {"error": f"no such thing: {texts[-1]}"}, ""),
+        (lambda texts: texts[0], ""),
+        (lambda texts: texts, ""),
+    ],
+)
+def test_texts_do_not_come_back_in_errors(tmp_path: Path, refusal: Callable[[Sequence[str]], Any], shown: str) -> None:
+    """Servers repeat what they refuse: their words are shown only where they hold none of ours."""
+    with serving() as seen, asking(f"tei:{seen.url}", tmp_path / "c.sqlite") as encoder:
+        seen.answers, seen.refusal = [422], refusal
+        with pytest.raises(EndpointError, match="answers 422") as error:
+            encoder.embed([SECRET, "pump leaks"], Role.QUERY)
+    assert error.value.message.partition("answers 422")[2] == (f": {shown}" if shown else "")
+
+
+def test_answers_without_vectors_are_not_shown(tmp_path: Path) -> None:
+    """A server that returns what it was sent is named, its answer is not."""
+    with (
+        serving(lambda _, texts: {"echo": list(texts)}) as seen,
+        asking(f"openai:{seen.url}#m", tmp_path / "c.sqlite") as encoder,
+        pytest.raises(EndpointError, match=r"answers with no vectors$"),
+    ):
+        encoder.embed([SECRET], Role.DOCUMENT)
+
+
+def test_a_stop_ends_pauses(tmp_path: Path) -> None:
+    """Whoever stops does not wait until a busy server wants to be asked again."""
+
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    texts = [str(number) for number in range(2 * BATCH_TEXTS)]
+    with serving() as seen, asking(f"tei:{seen.url}", tmp_path / "c.sqlite") as encoder:
+        seen.answers, seen.retry_after = [429], "30"
+        started = time.monotonic()
+        with pytest.raises(KeyboardInterrupt):
+            encoder.embed(texts, Role.DOCUMENT, progress=stop)
+        assert time.monotonic() - started < 10
+        assert len(seen.bodies) == 2
+
+
+def test_no_server_makes_us_wait_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it names as the time to come back is heeded up to a limit; what is no time is not."""
+    monkeypatch.setattr("dialekt.models.endpoint.LONGEST_PAUSE_SECONDS", 0.2)
+    for named in ("30", "Wed, 21 Oct 2099 07:28:00 GMT", "soon"):
+        with serving() as seen, asking(f"tei:{seen.url}", tmp_path / f"{named}.sqlite") as encoder:
+            seen.answers, seen.retry_after = [429], named
+            started = time.monotonic()
+            assert encoder.embed(["a"], Role.QUERY).shape == (1, 3)
+            assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("rows", [[[1.0, 2.0]], [[1.0], [float("nan")]], {"data": "none"}, [1.0, 2.0], [["a"], ["b"]]])

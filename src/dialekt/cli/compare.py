@@ -65,12 +65,13 @@ def compare(
     """
     from functools import partial
 
-    from dialekt.cli.journeying import walk
+    from dialekt.cli.journeying import walk_project
     from dialekt.cli.stopping import HeedingObserver
     from dialekt.cli.watching import watch
-    from dialekt.flow.comparing import Remote, compare_operands, needed_stage
+    from dialekt.flow.comparing import Remote, check_operands, compare_operands, needed_stage
     from dialekt.flow.facts import plain
     from dialekt.flow.operands import parse_operands
+    from dialekt.flow.project import open_project
 
     screen = open_screen("compare", as_json=as_json, quiet=quiet)
     parsed = parse_operands(operands, Path.cwd())
@@ -81,16 +82,16 @@ def compare(
         document_prompt=document_prompt,
         max_characters=max_characters,
     )
-    finished = walk(screen, project, settings, until=needed_stage(parsed))
+    opened = open_project(project, overrides=settings or ())
+    check_operands(opened, parsed, remote)
+    finished = walk_project(screen, opened, until=needed_stage(parsed))
     with watch(screen) as observer:
         progress = partial(HeedingObserver(observer).progressed, "compare")
-        found = compare_operands(
-            finished.project, finished.records, parsed, remote=remote, save=save, progress=progress
-        )
+        found = compare_operands(opened, finished.records, parsed, remote=remote, save=save, progress=progress)
     show_compared(screen, found)
     if save is not None:
         screen.results.print(f"Runs: {save}", soft_wrap=True, markup=False)
-    screen.finish({"project": str(finished.project.folder), **plain(found)})
+    screen.finish({"project": str(opened.folder), **plain(found)})
 
 
 def show_compared(screen: Screen, found: "Compared") -> None:
@@ -177,11 +178,11 @@ def _key_variables(given: list[str], operands: "tuple[Operand, ...]") -> dict[st
     endpoints = [operand.name for operand in operands if operand.kind is OperandKind.ENDPOINT]
     found = {}
     for text in given:
-        name, separator, variable = text.rpartition("=")
-        if not separator and len(endpoints) != 1:
+        name, _, variable = text.rpartition("=")
+        if not name and len(endpoints) != 1:
             raise UsageError(
-                f"whose key is in {text}? there are {len(endpoints)} endpoints",
-                hint=f"--api-key-variable NAME={text}, where NAME is that of an endpoint",
+                f"whose key is in {variable}? there are {len(endpoints)} endpoints",
+                hint=f"--api-key-variable NAME={variable}, where NAME is that of an endpoint",
             )
         found[name or endpoints[0]] = variable
     return found

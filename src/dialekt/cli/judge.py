@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
-from dialekt.cli.screen import open_screen
+from dialekt.cli.screen import Screen, open_screen
 
 app = typer.Typer(
     help="Let people grade results that nobody has judged; their grades count for held-out queries.",
@@ -29,20 +29,21 @@ def disputed(
 ) -> None:
     """Write the unjudged results on which systems differ most, as a page to grade them in and as CSV.
 
-    Both files hold texts of queries and documents. They do not say which system found what.
+    It reads the last evaluation and runs nothing. Both files hold texts of queries and documents. They do not say which
+    system found what.
     """
-    from dialekt.cli.journeying import walk
     from dialekt.flow.facts import plain
     from dialekt.flow.judging import write_disputes
-    from dialekt.flow.records import StageName
+    from dialekt.flow.project import open_project
 
     screen = open_screen("judge.disputed", as_json=as_json, quiet=quiet)
-    finished = walk(screen, project, settings, until=StageName.EVALUATION)
+    opened = open_project(project, overrides=settings or ())
     names = [name.strip() for name in systems.split(",") if name.strip()]
-    facts = write_disputes(finished.project, finished.records, systems=names, most=most, out=out)
+    facts = write_disputes(opened, systems=names, most=most, out=out)
     left = f"; {facts.left:,} more for another time" if facts.left else ""
     screen.results.print(f"{facts.results:,} results of {facts.queries:,} queries to grade{left}")
     screen.results.print(f"{facts.html}\n{facts.csv}", soft_wrap=True, markup=False)
+    _say_stale(screen, stale=facts.stale)
     screen.results.print("Next: open the page, grade, save; then: dialekt judge read judge.csv")
     screen.finish(plain(facts))
 
@@ -85,18 +86,19 @@ def status(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Count the labels, and say how much of each system's first ten results is judged."""
+    """Count the labels, and say how much of each system's first ten results is judged.
+
+    It reads the last evaluation and runs nothing.
+    """
     from rich.table import Table
 
-    from dialekt.cli.journeying import walk
     from dialekt.cli.results import NAMES
     from dialekt.flow.facts import plain
     from dialekt.flow.judging import judging_status
-    from dialekt.flow.records import StageName
+    from dialekt.flow.project import open_project
 
     screen = open_screen("judge.status", as_json=as_json, quiet=quiet)
-    finished = walk(screen, project, settings, until=StageName.EVALUATION)
-    facts = judging_status(finished.project, finished.records)
+    facts = judging_status(open_project(project, overrides=settings or ()))
     screen.results.print(
         f"{facts.labels:,} labels, {facts.test_labels:,} of them for {facts.test_queries:,} test queries "
         f"({facts.answers:,} answers)\n{facts.disputed:,} unjudged results on which base and tuned model differ\n"
@@ -107,6 +109,12 @@ def status(
     for one in facts.systems:
         table.add_row(NAMES.get(one.system, one.system), f"{one.judged:.0%}")
     screen.results.print(table)
+    _say_stale(screen, stale=facts.stale)
     if facts.disputed:
         screen.results.print("\nNext: dialekt judge disputed")
     screen.finish(plain(facts))
+
+
+def _say_stale(screen: Screen, *, stale: bool) -> None:
+    if stale:
+        screen.results.print("Note: something has changed since the last evaluation; dialekt evaluate takes it in")

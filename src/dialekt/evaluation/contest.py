@@ -12,7 +12,7 @@ from dialekt.measures.metrics import NDCG, Judgments, score_run
 from dialekt.measures.runs import Run
 from dialekt.measures.simultaneous import adjusted_p_values, simultaneous_intervals
 from dialekt.measures.statistics import bootstrap_intervals, smallest_sample
-from dialekt.measures.unjudged import condense, judged_share, queries_with_judged_negatives
+from dialekt.measures.unjudged import condense, condensed_is_meaningful, judged_share
 from dialekt.types import Interval
 
 
@@ -32,7 +32,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Contest:
-    """All systems in the order given. `condensed_meaningful` is False where only positives were judged."""
+    """All systems in the order given. `condensed_meaningful` is False where too few non-answers were judged."""
 
     queries: int
     confidence: float
@@ -54,7 +54,7 @@ def hold_contest(runs: Mapping[str, Run], judgments: Judgments, settings: Settin
         queries=len(run.query_ids),
         confidence=settings.confidence,
         standings=tuple(Standing(name, metrics[name], judged[name], comparisons.get(name)) for name in runs),
-        condensed_meaningful=queries_with_judged_negatives(run, judgments) > 0,
+        condensed_meaningful=condensed_is_meaningful(run, judgments),
     )
 
 

@@ -24,12 +24,19 @@ class External:
     unknown_documents: int
 
 
+def read_foreign(path: Path) -> Run:
+    """Read a TREC run file as it is; raise `InputError` for a malformed line and a document that a query has twice."""
+    found = read_run(path)
+    _refuse_repeats(found, path)
+    return found
+
+
 def read_external(path: Path, query_ids: Sequence[str], document_ids: Collection[str], *, depth: int) -> External:
     """Read a TREC run file, plain or gzipped, as the run of `query_ids`, at most `depth` results each.
 
     Raises `InputError` for a malformed line, a document that a query lists twice, and a file without any test query.
     """
-    found = read_run(path)
+    found = read_foreign(path)
     places = {query_id: row for row, query_id in enumerate(found.query_ids)}
     matched = [query_id for query_id in query_ids if query_id in places]
     if not matched:
@@ -38,7 +45,6 @@ def read_external(path: Path, query_ids: Sequence[str], document_ids: Collection
             path=path,
             hint="query ids must be those of the project; dialekt compare base tuned --save FOLDER writes an example",
         )
-    _refuse_repeats(found, path)
     run = align(found, query_ids, depth=depth)
     known = frozenset(document_ids)
     listed = {found.document_ids[index] for index in np.unique(run.indices).tolist() if index >= 0}

@@ -10,18 +10,14 @@ from dialekt.evaluation.records import MAIN_SYSTEMS, JudgedShare, UnjudgedFacts
 from dialekt.measures.metrics import NDCG, Judgments, ndcg, tabulate
 from dialekt.measures.runs import Run
 from dialekt.measures.statistics import bootstrap_intervals
-from dialekt.measures.unjudged import condense, judged_share, queries_with_judged_negatives
+from dialekt.measures.unjudged import condense, condensed_is_meaningful, judged_share, queries_with_judged_negatives
 from dialekt.types import Interval
 
-_LEAST_SHARE = 0.5
 _SEED = 5
 
 
 def unjudged_facts(runs: Mapping[str, Run], judgments: Judgments, settings: Settings) -> UnjudgedFacts:
-    """Measure the judged share of every main system's first ten, and NDCG@10 of condensed lists.
-
-    It means something where at least half of the queries have a document that was judged to be no answer.
-    """
+    """Measure the judged share of every main system's first ten, and NDCG@10 of condensed lists."""
     systems = [name for name in MAIN_SYSTEMS if name in runs]
     judged = [judged_share(runs[name], judgments) for name in systems]
     condensed = {name: {NDCG: _condensed_ndcg(runs[name], judgments)} for name in systems}
@@ -38,12 +34,11 @@ def unjudged_facts(runs: Mapping[str, Run], judgments: Judgments, settings: Sett
         for mean, (low, high) in zip(columns.mean(axis=0), bounds, strict=True)
     ]
     keys = [("tuned", "base", NDCG)] if "tuned" in runs else []
-    negatives = queries_with_judged_negatives(runs["base"], judgments)
     return UnjudgedFacts(
         systems=tuple(map(JudgedShare, systems, cells[: len(systems)], cells[len(systems) :])),
         comparison=next(iter(compare(condensed, keys, settings)), None),
-        judged_negatives=negatives,
-        meaningful=negatives >= _LEAST_SHARE * len(runs["base"].query_ids),
+        judged_negatives=queries_with_judged_negatives(runs["base"], judgments),
+        meaningful=condensed_is_meaningful(runs["base"], judgments),
     )
 
 

@@ -72,6 +72,25 @@ def needed_stage(operands: Sequence[Operand]) -> StageName:
     return StageName.EVALUATION if OperandKind.SYSTEM in kinds else StageName.PAIRS
 
 
+def check_operands(project: Project, operands: Sequence[Operand], remote: Remote) -> None:
+    """Raise a `DialektError` for an endpoint, key, version or run file that cannot be used, before anything is run."""
+    from dialekt.evaluation.external import read_foreign
+    from dialekt.registry.versions import load_version
+
+    _check_keys(operands, remote)
+    for operand in operands:
+        match operand.kind:
+            case OperandKind.RUN_FILE:
+                read_foreign(Path(operand.source))
+            case OperandKind.VERSION:
+                load_version(project.config.registry.path, operand.source, check_files=False)
+            case OperandKind.ENDPOINT:
+                endpoint_of(operand, remote)
+                _key(operand.name, remote)
+            case OperandKind.SYSTEM | OperandKind.MODEL:
+                pass
+
+
 def compare_operands(
     project: Project,
     records: Sequence[StageRecord],
@@ -87,7 +106,6 @@ def compare_operands(
     from dialekt.measures.runs import write_run
     from dialekt.pairs.records import MADE_QUERIES
 
-    _check_keys(operands, remote)
     ground = Ground(project, {record.stage: record for record in records}, progress)
     with exclusive(ground.kept):
         runs = {operand.name: ground.run(operand, remote) for operand in operands}
@@ -100,7 +118,9 @@ def compare_operands(
     if ground.records[StageName.PAIRS].facts["held_out"] == MADE_QUERIES:
         ground.warnings.append("the test queries were made from documents: this says nothing about people's queries")
     if not contest.condensed_meaningful:
-        ground.warnings.append("only answers were judged, no other documents: condensed NDCG@10 says nothing here")
+        ground.warnings.append(
+            "fewer than half of the queries have a judged non-answer: NDCG@10 without unjudged results says little here"
+        )
     sources = {operand.name: operand.source for operand in operands}
     return Compared(contest, len(ground.collection.document_ids), sources, tuple(ground.warnings))
 
@@ -140,6 +160,11 @@ class Ground:
         """The test queries, in the order of every run."""
         return tuple(query.id for query in self.held.test)
 
+    @property
+    def division(self) -> str:
+        """The id of what decided which queries are held out."""
+        return (self.records.get(StageName.SPLIT) or self.records[StageName.PAIRS]).id
+
     def run(self, operand: Operand, remote: Remote) -> "Run":
         """Return an operand's ranking of the corpus for the test queries."""
         match operand.kind:
@@ -152,6 +177,10 @@ class Ground:
                 from dialekt.registry.versions import load_version
 
                 version = load_version(self.project.config.registry.path, operand.source, check_files=False)
+                if version.lineage.artefacts.split != self.division:
+                    self.warnings.append(
+                        f"{operand.name} was trained with another split: test queries may have been in its training"
+                    )
                 return self._of_model(str(version.model))
             case OperandKind.MODEL:
                 return self._of_model(operand.source)

@@ -26,7 +26,10 @@ LOCK_TIMEOUT_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class SheetFacts:
-    """A judging file that was written: its results, those that are left for another, and where it lies."""
+    """A judging file that was written: its results, those that are left for another, and where it lies.
+
+    `stale`: something that the evaluation depends on has changed since.
+    """
 
     systems: tuple[str, ...]
     results: int
@@ -34,6 +37,7 @@ class SheetFacts:
     left: int
     csv: Path
     html: Path
+    stale: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,10 @@ class JudgedSystem:
 
 @dataclass(frozen=True, slots=True)
 class JudgingStatus:
-    """How far judging has come. `disputed` counts unjudged results on which base and tuned model differ."""
+    """How far judging has come. `disputed` counts unjudged results on which base and tuned model differ.
+
+    `stale`: something that the evaluation depends on has changed since.
+    """
 
     labels: int
     test_labels: int
@@ -66,25 +73,25 @@ class JudgingStatus:
     test_queries: int
     disputed: int
     systems: tuple[JudgedSystem, ...]
+    stale: bool
 
 
 def write_disputes(
     project: Project,
-    records: Sequence[StageRecord],
     *,
     systems: Sequence[str] = ("base", "tuned"),
     most: int = 50,
     out: Path | None = None,
 ) -> SheetFacts:
-    """Write the `most` heaviest unjudged results on which systems of the evaluation differ, shuffled and unnamed.
+    """Write the `most` heaviest unjudged results on which systems of the last evaluation differ, shuffled and unnamed.
 
-    Raises `UsageError` for a system that was not evaluated, `NotFoundError` where nothing is left to judge.
+    Raises `UsageError` for a system that was not evaluated, `NotFoundError` where nothing was, or is left to judge.
     """
     from dialekt.evaluation.disputes import find_disputes
     from dialekt.evaluation.labels import grade_scale
     from dialekt.report.judging import name_grades, write_sheet
 
-    folders = _folders(records)
+    folders, stale = _last_evaluation(project)
     held = _read_held(project, folders)
     found = find_disputes(read_runs(folders[StageName.EVALUATION], systems, held), held.judgments)
     if not found:
@@ -98,7 +105,7 @@ def write_disputes(
     scale = grade_scale(_held_qrels(qrels, held), minimum_grade=project.config.pairs.minimum_grade)
     csv, html = write_sheet(rows, name_grades(scale), out or project.judging, project=project.config.project.name)
     queries = len({one.query_id for one in chosen})
-    return SheetFacts(tuple(systems), len(rows), queries, len(found) - len(rows), csv, html)
+    return SheetFacts(tuple(systems), len(rows), queries, len(found) - len(rows), csv, html, stale)
 
 
 def read_judged(project: Project, records: Sequence[StageRecord], path: Path, *, at: str) -> ReadFacts:
@@ -116,14 +123,14 @@ def read_judged(project: Project, records: Sequence[StageRecord], path: Path, *,
     return ReadFacts(merged.added, merged.changed, merged.repeated, sheet.empty, len(merged.labels), target)
 
 
-def judging_status(project: Project, records: Sequence[StageRecord]) -> JudgingStatus:
-    """Count labels, and what is judged of the first ten results of every main system."""
+def judging_status(project: Project) -> JudgingStatus:
+    """Count labels, and what is judged of every main system's first ten in the last evaluation; nothing is run."""
     from dialekt.evaluation.disputes import find_disputes
     from dialekt.evaluation.labels import load_labels
     from dialekt.evaluation.records import MAIN_SYSTEMS
     from dialekt.measures.unjudged import judged_share
 
-    folders = _folders(records)
+    folders, stale = _last_evaluation(project)
     held = _read_held(project, folders)
     runs = read_runs(folders[StageName.EVALUATION], _present(folders[StageName.EVALUATION], MAIN_SYSTEMS), held)
     labels = load_labels(project.config.evaluation.labels)
@@ -138,6 +145,7 @@ def judging_status(project: Project, records: Sequence[StageRecord]) -> JudgingS
         systems=tuple(
             JudgedSystem(name, float(judged_share(run, held.judgments).mean())) for name, run in runs.items()
         ),
+        stale=stale,
     )
 
 
@@ -165,6 +173,31 @@ def run_names(evaluation: Path) -> tuple[str, ...]:
 
 def _present(evaluation: Path, systems: Sequence[str]) -> list[str]:
     return [name for name in systems if name in run_names(evaluation)]
+
+
+def _last_evaluation(project: Project) -> tuple[Mapping[StageName, Path], bool]:
+    """Return the folders of the last evaluation and what it measured on, and whether it is stale; run nothing.
+
+    Raises `NotFoundError` where there is none of the documents and held-out queries as they are now.
+    """
+    from dialekt.flow.artefacts import ArtefactStore
+    from dialekt.flow.journey import finished
+
+    records = finished(project)
+    folders, ids = _folders(records), {record.stage: record.id for record in records}
+    if StageName.EVALUATION in folders:
+        return folders, False
+    store = ArtefactStore(project.artefacts)
+    last, folder = store.latest(StageName.EVALUATION), store.latest_folder(StageName.EVALUATION)
+    if last is None or folder is None:
+        raise NotFoundError("nothing was evaluated yet", path=project.folder, hint="dialekt evaluate")
+    if any(name not in ids or last.inputs.get(name) != ids[name] for name in (StageName.CORPUS, StageName.PAIRS)):
+        raise NotFoundError(
+            "documents, queries or judgments have changed since the last evaluation",
+            path=project.folder,
+            hint="dialekt evaluate",
+        )
+    return {**folders, StageName.EVALUATION: folder}, True
 
 
 def _folders(records: Sequence[StageRecord]) -> Mapping[StageName, Path]:

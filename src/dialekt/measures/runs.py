@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from dialekt.errors import InputError
 from dialekt.models.topk import TopK
 from dialekt.store.atomic import write_atomic
+from dialekt.store.rows import read_lines
 
 Search = Callable[[NDArray[np.int64], int], TopK]
 """Find the best k units for the queries of the given rows."""
@@ -135,22 +136,20 @@ def _encode(identifier: str) -> str:
 
 
 def read_run(path: Path) -> Run:
-    """Read a TREC run file, plain or gzipped; raise `InputError` with the line of a malformed row."""
+    """Read a TREC run file, plain or gzipped; raise `InputError` with the line of a fault."""
     ranked: dict[str, list[tuple[float, int]]] = {}
     documents: dict[str, int] = {}
-    plain = path.suffix != ".gz"
-    with path.open(encoding="utf-8") if plain else gzip.open(path, "rt", encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            cells = line.split()
-            if len(cells) != 6:
-                raise InputError(
-                    f"has {len(cells)} columns, expected 6 (query Q0 document rank score tag)",
-                    path=path,
-                    line=number,
-                    hint="is this a TREC run file?",
-                )
-            index = documents.setdefault(unquote(cells[2]), len(documents))
-            ranked.setdefault(unquote(cells[0]), []).append((_score(cells[4], path, number), index))
+    for line, number in read_lines(path):
+        cells = line.split()
+        if len(cells) != 6:
+            raise InputError(
+                f"has {len(cells)} columns, expected 6 (query Q0 document rank score tag)",
+                path=path,
+                line=number,
+                hint="is this a TREC run file?",
+            )
+        index = documents.setdefault(unquote(cells[2]), len(documents))
+        ranked.setdefault(unquote(cells[0]), []).append((_score(cells[4], path, number), index))
     return _assemble(ranked, tuple(documents))
 
 

@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from dialekt.measures.metrics import CUTOFF, Judgments
 from dialekt.measures.runs import Run
 
+_LEAST_SHARE = 0.5
+
 
 def judged_share(run: Run, judgments: Judgments) -> NDArray[np.float64]:
     """Return the share of each query's first ten results that somebody judged (queries,); 0 without results.
@@ -47,3 +49,8 @@ def queries_with_judged_negatives(run: Run, judgments: Judgments) -> int:
         any(grade < judgments.level for grade in judgments.grades.get(query_id, {}).values())
         for query_id in run.query_ids
     )
+
+
+def condensed_is_meaningful(run: Run, judgments: Judgments) -> bool:
+    """Whether condensed lists say something: at least half of the queries have a document judged to be no answer."""
+    return queries_with_judged_negatives(run, judgments) >= _LEAST_SHARE * len(run.query_ids)

@@ -2,11 +2,13 @@
 
 import json
 import math
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, assert_never
 from urllib.parse import urlsplit
@@ -15,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import numpy as np
 from numpy.typing import NDArray
 from urllib3 import BaseHTTPResponse, PoolManager, ProxyManager, Retry, Timeout
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, InvalidHeader, NewConnectionError, ProxyError, SSLError
 
 from dialekt.errors import EndpointError, StorageError, UsageError
 from dialekt.store.hashing import hash_json
@@ -30,6 +32,9 @@ TIMEOUT_SECONDS = 120.0
 LONGEST_PAUSE_SECONDS = 60.0
 RETRIED = (408, 409, 425, 429, 500, 502, 503, 504)
 SHOWN_CHARACTERS = 200
+QUOTE_CHARACTERS = 20
+SHORTEST_QUOTE = 8
+UNREACHED = (ConnectTimeoutError, NewConnectionError, ProxyError, SSLError)
 LOCAL_HOSTS = {"localhost", "127.0.0.1", "::1"}
 _SCHEMA = "CREATE TABLE IF NOT EXISTS vectors (key TEXT PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
 
@@ -88,7 +93,7 @@ class RemoteEncoder:
     """Texts → vectors through HTTP. Every vector is kept in a file as soon as it is there, and never asked for twice.
 
     Timeouts, lost connections and the statuses in `RETRIED` are tried again with growing pauses, or after the time that
-    the server names.
+    the server names, a minute at most. Whatever stops the asking ends pauses and trying again.
     """
 
     def __init__(self, endpoint: EmbeddingEndpoint, cache: Path, *, key: str = ""):
@@ -96,6 +101,7 @@ class RemoteEncoder:
         self._database = Database(cache, _SCHEMA)
         self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._pool = _open_pool(endpoint)
+        self._stopping = threading.Event()
 
     def missing(self, texts: Iterable[str], role: Role) -> list[str]:
         """Return the different texts, as they would be sent, whose vectors are not kept yet."""
@@ -131,8 +137,9 @@ class RemoteEncoder:
     def _ask_all(self, texts: Sequence[str]) -> Iterator[int]:
         """Ask a few requests at a time, and yield how many texts each answer was for.
 
-        Whatever stops this, requests under way are waited for and their vectors kept: they are paid.
+        Whatever stops this, requests under way are waited for and their vectors kept: they are paid. None is repeated.
         """
+        self._stopping.clear()
         batches = iter([texts[start : start + BATCH_TEXTS] for start in range(0, len(texts), BATCH_TEXTS)])
         waiting: set[Future[int]] = set()
         with ThreadPoolExecutor(CONCURRENCY) as executor:
@@ -145,6 +152,7 @@ class RemoteEncoder:
                     done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
             finally:
+                self._stopping.set()
                 executor.shutdown(cancel_futures=True)
 
     def _ask_and_keep(self, texts: Sequence[str]) -> int:
@@ -155,15 +163,31 @@ class RemoteEncoder:
         path, body = _request(self.endpoint, texts)
         url = self.endpoint.url + path
         try:
-            answer = self._pool.request("POST", url, body=json.dumps(body).encode(), headers=self._headers)
+            answer = self._post(url, json.dumps(body).encode())
         except HTTPError as error:
             raise EndpointError(
                 f"{self.endpoint.host} does not answer: {_first_line(error)}",
                 hint="is the server up, and is this its address? what was answered is kept",
             ) from error
         if answer.status != 200:
-            raise EndpointError(f"POST {url} answers {answer.status}: {_said(answer)}", hint=_hint(answer.status))
-        return _vectors(self.endpoint, answer, len(texts))
+            raise EndpointError(f"POST {url} answers {answer.status}{_said(answer, texts)}", hint=_hint(answer.status))
+        return _vectors(self.endpoint, answer, texts)
+
+    def _post(self, url: str, body: bytes) -> BaseHTTPResponse:
+        """Send a request, and again where that may help and nobody wants to stop."""
+        for attempt in count(1):
+            try:
+                answer = self._pool.request(
+                    "POST", url, body=body, headers=self._headers, retries=False, redirect=False
+                )
+            except HTTPError as error:
+                most = CONNECT_RETRIES if isinstance(error, UNREACHED) else RETRIES
+                if attempt > most or self._stopping.wait(_pause(attempt)):
+                    raise
+                continue
+            if answer.status not in RETRIED or attempt > RETRIES or self._stopping.wait(_pause(attempt, answer)):
+                break
+        return answer
 
     def _keys(self, texts: Iterable[str], role: Role) -> dict[str, str]:
         """Return the different texts as they are sent, by key."""
@@ -188,22 +212,22 @@ class RemoteEncoder:
 
 
 def _open_pool(endpoint: EmbeddingEndpoint) -> PoolManager:
-    """Return connections with retries, through the proxy that the environment names."""
-    retry = Retry(
-        RETRIES,
-        connect=CONNECT_RETRIES,
-        backoff_factor=0.5,
-        backoff_max=LONGEST_PAUSE_SECONDS,
-        status_forcelist=RETRIED,
-        allowed_methods=None,
-        raise_on_status=False,
-        redirect=0,
-    )
+    """Return connections, through the proxy that the environment names."""
     timeout = Timeout(TIMEOUT_SECONDS)
     proxy = None if proxy_bypass(endpoint.host) else getproxies().get(urlsplit(endpoint.url).scheme)
     if proxy and not endpoint.is_local:
-        return ProxyManager(proxy, maxsize=CONCURRENCY, retries=retry, timeout=timeout)
-    return PoolManager(maxsize=CONCURRENCY, retries=retry, timeout=timeout)
+        return ProxyManager(proxy, maxsize=CONCURRENCY, timeout=timeout)
+    return PoolManager(maxsize=CONCURRENCY, timeout=timeout)
+
+
+def _pause(attempt: int, answer: BaseHTTPResponse | None = None) -> float:
+    """Return the seconds before the next attempt: as the server names them, or 0, 1, 2, 4 ...; never a long time."""
+    named = None
+    if answer is not None:
+        with suppress(InvalidHeader, ValueError, OverflowError):
+            named = Retry().get_retry_after(answer)
+    own = 0.0 if attempt == 1 else 2.0 ** (attempt - 2)
+    return min(named or own, LONGEST_PAUSE_SECONDS)
 
 
 def _request(endpoint: EmbeddingEndpoint, texts: Sequence[str]) -> tuple[str, dict[str, Any]]:
@@ -218,7 +242,7 @@ def _request(endpoint: EmbeddingEndpoint, texts: Sequence[str]) -> tuple[str, di
             assert_never(unreachable)
 
 
-def _vectors(endpoint: EmbeddingEndpoint, answer: BaseHTTPResponse, texts: int) -> NDArray[np.float32]:
+def _vectors(endpoint: EmbeddingEndpoint, answer: BaseHTTPResponse, texts: Sequence[str]) -> NDArray[np.float32]:
     """Return the vectors of an answer (texts, dimension), of length 1; raise `EndpointError` when it has others."""
     try:
         rows = json.loads(answer.data)
@@ -227,11 +251,12 @@ def _vectors(endpoint: EmbeddingEndpoint, answer: BaseHTTPResponse, texts: int) 
         vectors = np.array(rows, dtype=np.float32)
     except (ValueError, KeyError, TypeError) as error:
         raise EndpointError(
-            f"{endpoint.host} answers with no vectors: {_said(answer)}", hint="does the address speak this protocol?"
+            f"{endpoint.host} answers with no vectors{_said(answer, texts)}",
+            hint="does the address speak this protocol?",
         ) from error
-    if vectors.ndim != 2 or len(vectors) != texts or not vectors.shape[1] or not np.isfinite(vectors).all():
+    if vectors.ndim != 2 or len(vectors) != len(texts) or not vectors.shape[1] or not np.isfinite(vectors).all():
         raise EndpointError(
-            f"{endpoint.host} answers {texts} texts with an array of shape {vectors.shape}, or with no numbers",
+            f"{endpoint.host} answers {len(texts)} texts with an array of shape {vectors.shape}, or with no numbers",
             hint="does the address speak this protocol, and is this an embedding model?",
         )
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -243,7 +268,7 @@ def _hint(status: int) -> str:
     match status:
         case 401 | 403:
             return "name the variable that holds the key: --api-key-variable NAME"
-        case 404 | 405:
+        case 301 | 302 | 303 | 307 | 308 | 404 | 405:
             return "check the address: openai:http://host/v1#model, tei:http://host"
         case 400 | 413 | 422:
             return "is a text too long for the model? cut them: --max-characters 8000"
@@ -251,8 +276,34 @@ def _hint(status: int) -> str:
             return "what was answered is kept: run the same command again"
 
 
-def _said(answer: BaseHTTPResponse) -> str:
-    return " ".join(answer.data.decode("utf-8", errors="replace").split())[:SHOWN_CHARACTERS]
+def _said(answer: BaseHTTPResponse, texts: Sequence[str]) -> str:
+    """Return what a server says of an error, behind a colon; nothing where it speaks of the texts that it was sent."""
+    try:
+        body = json.loads(answer.data)
+    except (ValueError, RecursionError):
+        return ""
+    said = " ".join(" ".join(_messages(body)).split())[:SHOWN_CHARACTERS]
+    return f": {said}" if said and not _quotes(said, texts) else ""
+
+
+def _messages(body: object) -> Iterator[str]:
+    """Yield the fields of an error that hold words of the server: OpenAI's, TEI's and FastAPI's, and no other."""
+    if not isinstance(body, dict):
+        return
+    error, detail = body.get("error"), body.get("detail")
+    named = [error.get("type"), error.get("message")] if isinstance(error, dict) else [error]
+    faults = [fault.get("msg") for fault in detail if isinstance(fault, dict)] if isinstance(detail, list) else [detail]
+    yield from (text for text in (*named, body.get("message"), *faults) if isinstance(text, str))
+
+
+def _quotes(said: str, texts: Sequence[str]) -> bool:
+    """Whether words hold a text, or as much of one as could tell what is in it."""
+    parts = {said[start : start + QUOTE_CHARACTERS] for start in range(len(said) - QUOTE_CHARACTERS + 1)}
+    for text in (" ".join(text.split()) for text in texts):
+        whole = SHORTEST_QUOTE <= len(text) < QUOTE_CHARACTERS and text in said
+        if whole or any(part in text for part in parts):
+            return True
+    return False
 
 
 def _first_line(error: Exception) -> str:

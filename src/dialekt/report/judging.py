@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from dialekt.store.hashing import hash_json
 
 HTML_NAME = "judge.html"
 CSV_NAME = "judge.csv"
+_FORMULA = re.compile(r"[=+\-@\t]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,14 @@ def _csv(rows: Sequence[SheetRow]) -> str:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerow(SHEET_COLUMNS)
-    writer.writerows((row.query_id, row.document_id, row.query, row.title, row.text, "") for row in rows)
+    for row in rows:
+        writer.writerow((row.query_id, row.document_id, *map(_harmless, (row.query, row.title, row.text)), ""))
     return buffer.getvalue()
+
+
+def _harmless(text: str) -> str:
+    """Put an apostrophe before what a spreadsheet would compute; ids stay, since they are read back."""
+    return f"'{text}" if _FORMULA.match(text) else text
 
 
 def _script(value: object) -> Markup:
