@@ -91,3 +91,16 @@ def test_a_limit_on_the_mean_loss(loss: float, passed: bool) -> None:
     assert (facts.name, facts.queries, facts.documents, facts.limit) == ("builtin", 100, 1_000, 0.03)
     assert facts.base.low < facts.base.value < facts.base.high
     assert facts.tuned.value == pytest.approx(0.5 - loss)
+
+
+@pytest.mark.parametrize(("queries", "chance", "passed"), [(20, True, True), (120, True, False), (20, False, False)])
+def test_chance_refuses_nothing(queries: int, chance: bool, passed: bool) -> None:
+    """On few queries an unproven mean loss above the limit passes; on many it does not, and a proven one never does."""
+    generator = np.random.default_rng(3)
+    base = np.full(queries, 0.5)
+    noise = generator.permutation(np.linspace(-0.4, 0.4, queries)) if chance else 0.0
+    scores = GeneralScores("builtin", documents=1_000, base=base, tuned=base - 0.04 + noise)
+    facts = general_facts(scores, SETTINGS, limit=0.03)
+    assert facts.comparison.difference == pytest.approx(-0.04)
+    assert (facts.comparison.high > 0) is chance
+    assert facts.passed is passed

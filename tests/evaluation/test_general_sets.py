@@ -1,12 +1,24 @@
 """General query sets: the same on every machine, without the project's own texts, small enough to be asked often."""
 
+import weakref
+from collections.abc import Iterator
+from itertools import chain
+
 import pytest
 from tests.world import World
 
 from dialekt.errors import InputError
+from dialekt.evaluation.general import sets
 from dialekt.evaluation.general.records import GeneralMaterial
 from dialekt.evaluation.general.sets import ProjectTexts, draw, read_project_texts
 from dialekt.types import Document, Qrel, Query, Split
+
+
+class Tracked(Document):
+    """A document of which it can be seen whether it is still held."""
+
+    __hash__ = object.__hash__
+
 
 NOTHING = ProjectTexts(frozenset(), frozenset())
 
@@ -63,7 +75,7 @@ def test_the_pool_holds_hard_candidates_first() -> None:
 
 def test_the_order_of_the_texts_changes_nothing(material: GeneralMaterial) -> None:
     """Queries are drawn by hash, so that other machines and orders give the same."""
-    turned = GeneralMaterial(material.documents[::-1], material.queries[::-1], material.qrels[::-1])
+    turned = GeneralMaterial(list(material.documents)[::-1], material.queries[::-1], material.qrels[::-1])
     first, second = (draw(one, NOTHING, queries=30, documents=100)[0] for one in (material, turned))
     assert list(first.queries) == list(second.queries)
     assert {document.id for document in first.documents} == {document.id for document in second.documents}
@@ -75,7 +87,7 @@ def test_what_the_project_holds_is_left_out(material: GeneralMaterial, world: Wo
     same_document = Document("d0", f"  {world.documents[0].content.upper()} ")
     same_query = Query("q1", world.queries[0].text.replace(" ", "\n"))
     mixed = GeneralMaterial(
-        [same_document, *material.documents[1:]],
+        [same_document, *list(material.documents)[1:]],
         [material.queries[0], same_query, *material.queries[2:]],
         material.qrels,
     )
@@ -86,8 +98,38 @@ def test_what_the_project_holds_is_left_out(material: GeneralMaterial, world: Wo
 
 
 def test_too_few_queries(material: GeneralMaterial) -> None:
-    """A set that can show nothing is refused with the way out."""
-    few = GeneralMaterial(material.documents, material.queries[:10], material.qrels)
-    with pytest.raises(InputError, match="only 10 general queries have an answer") as refused:
+    """A set that can show nothing is refused with what it lacks and the way out, whatever number was asked for."""
+    few = GeneralMaterial(material.documents, material.queries[:39], material.qrels[:58])
+    with pytest.raises(
+        InputError, match=r"only 29 of 39 general queries have an answer .*, at least 40 are"
+    ) as refused:
         draw(few, NOTHING, queries=30, documents=100)
     assert '"off"' in refused.value.hint
+    assert len(draw(material, NOTHING, queries=5, documents=100)[0].queries) == 10
+
+
+def test_a_large_collection_is_not_held_in_memory(material: GeneralMaterial, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a stream, the answers of the drawn queries and others up to a bound are kept; a small one is kept whole."""
+    alive: weakref.WeakSet[Tracked] = weakref.WeakSet()
+    most_alive = 0
+
+    class Stream:
+        def __iter__(self) -> Iterator[Document]:
+            nonlocal most_alive
+            numbers = chain(range(200), range(1_000, 6_000))
+            for number in numbers:
+                document = Tracked(f"d{number}", f"about everything, the fact word{number}")
+                alive.add(document)
+                most_alive = max(most_alive, len(alive))
+                yield document
+
+    monkeypatch.setattr(sets, "MOST_READ", 300)
+    streamed = GeneralMaterial(Stream(), material.queries, material.qrels)
+    drawn, _ = draw(streamed, NOTHING, queries=30, documents=250)
+    documents = list(drawn.documents)
+    assert len(documents) == 250
+    assert {qrel.document_id for qrel in drawn.qrels} <= {document.id for document in documents}
+    assert len(drawn.qrels) == 60
+    assert most_alive <= 300 + 60 + 5
+    whole, _ = draw(material, NOTHING, queries=30, documents=1_000)
+    assert list(whole.documents) == list(material.documents)

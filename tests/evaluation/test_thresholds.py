@@ -75,4 +75,12 @@ def test_equal_cosines_are_not_parted() -> None:
     answers = np.zeros((30, 10), dtype=bool)
     answers[:24, 0] = True
     assert choose_threshold(Shown(cosines, answers), target=0.9) is None
-    assert choose_threshold(Shown(cosines, answers), target=0.8) == pytest.approx(-0.15)
+    assert choose_threshold(Shown(cosines, answers), target=0.8) == pytest.approx(0.7)
+
+
+def test_where_all_results_will_do_the_lowest_seen_is_the_threshold() -> None:
+    """Nothing is said of cosines below all that were seen."""
+    cosines, answers = np.full((30, 10), -np.inf), np.zeros((30, 10), dtype=bool)
+    cosines[:, 0], answers[:, 0] = np.linspace(0.3, 0.9, 30), True
+    assert choose_threshold(Shown(cosines, answers), target=0.9) == 0.3
+    assert choose_threshold(Shown(cosines[:0], answers[:0]), target=0.9) is None

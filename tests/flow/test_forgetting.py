@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +29,12 @@ def _walk(home: Path, *overrides: str, until: StageName = StageName.REGISTRY) ->
 
 
 def test_a_set_from_the_standard_library(finished_project: Path) -> None:
-    """Without a setting, eight hundred docstrings are the general world; half of the queries choose, half measure."""
+    """Docstrings, four for each query asked, are the general world; half of the queries choose, half measure."""
     record = _records(finished_project)[StageName.GENERAL]
     facts, queries = record.facts, read_records(record.folder / "queries.parquet", Query)
-    assert (facts["source"], facts["queries"], facts["choosing_queries"]) == ("builtin", 200, 200)
-    assert facts["documents"] == len(read_records(record.folder / "documents.parquet", Document)) == 800
-    assert sum(query.split is Split.TEST for query in queries) == 200
+    assert (facts["source"], facts["queries"], facts["choosing_queries"]) == ("builtin", 40, 40)
+    assert facts["documents"] == len(read_records(record.folder / "documents.parquet", Document)) == 160
+    assert sum(query.split is Split.TEST for query in queries) == 40
     assert 0 < facts["base_ndcg"] < 1
 
 
@@ -96,8 +98,41 @@ def test_a_folder_of_ones_own(project_copy: Path) -> None:
 
 def test_the_projects_own_documents_are_not_general(project_copy: Path) -> None:
     """Where the general set is the project's own folder, nothing of it is left to ask."""
-    with pytest.raises(InputError, match="only 0 general queries have an answer"):
+    with pytest.raises(InputError, match=r"only 0 of 240 general queries have an answer"):
         _walk(project_copy, "evaluation.general=data", until=StageName.GENERAL)
+
+
+def test_too_few_are_asked(project_copy: Path) -> None:
+    """A number that could show nothing is the setting's fault, and nothing is read for it."""
+    with pytest.raises(ConfigError, match=r"evaluation\.general_queries"):
+        open_project(project_copy, overrides=("evaluation.general_queries=19",))
+
+
+def test_other_queries_train_again_only_where_they_choose(project_copy: Path) -> None:
+    """Without a mixture to choose, training does not depend on the general set; with one it does."""
+    alone = "training.interpolate=false"
+    _walk(project_copy, alone, until=StageName.TRAINING)
+
+    def actions(*overrides: str) -> dict[StageName, Action]:
+        return {one.stage: one.action for one in plan(open_project(project_copy, overrides=overrides))}
+
+    for other in ("evaluation.general_queries=50", "evaluation.general=off"):
+        assert actions(alone, other)[StageName.TRAINING] is Action.SKIP
+        assert actions(other)[StageName.TRAINING] is Action.RUN
+    assert actions(alone, "evaluation.general_queries=50")[StageName.GENERAL] is Action.RUN
+
+
+def test_off_loads_no_model_library(project_copy: Path) -> None:
+    """Where nothing is asked, saying so does not take the seconds of loading torch."""
+    program = (
+        "import sys; from pathlib import Path; from dialekt.flow import forgetting;"
+        "from dialekt.flow.project import open_project; from dialekt.flow.workbench import Workbench;"
+        f"bench = Workbench(open_project(Path({str(project_copy)!r}), overrides=('evaluation.general=off',)));"
+        "assert forgetting.score_tuned(bench, frozen=False, progress=lambda _: None) is None;"
+        "assert forgetting.guard(bench, frozen=False) is None;"
+        "assert not {'torch', 'dialekt.models.encoder', 'dialekt.evaluation.general.measure'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_no_such_folder(project_copy: Path) -> None:

@@ -17,7 +17,8 @@ from dialekt.models.spaces import space_id
 from dialekt.registry.deployment import instruct, prepare
 from dialekt.registry.records import Runtime, Version
 from dialekt.registry.versions import load_version
-from dialekt.types import Role
+from dialekt.store.tables import read_records
+from dialekt.types import Query, Role, Split
 
 OVERRIDES = ("training.side=query", "training.remine_every=2")
 
@@ -75,6 +76,19 @@ def test_the_report_says_what_tuning_one_side_costs(query_project: Project) -> N
     report = (query_project.report / "report.md").read_text(encoding="utf-8")
     assert "Only the query side was tuned" in report
     assert "Against v1, the same base model tuned on both sides" in report
+
+
+def test_labels_do_not_end_the_comparison(query_project: Project, tmp_path: Path) -> None:
+    """After people have labelled results, versions that were both measured with the labels are compared as before."""
+    home = Path(shutil.copytree(query_project.folder, tmp_path / "project"))
+    label = "query_id,document_id,grade,at\n{},d0,0,2026-01-01T00:00:00+00:00\n"
+    split = next(record.folder for record in finished(query_project) if record.stage is StageName.SPLIT)
+    held_out = next(item for item in read_records(split / "queries.parquet", Query) if item.split is Split.TEST)
+    (home / "labels.csv").write_text(label.format(held_out.id), encoding="utf-8")
+    run(open_project(home))
+    run(open_project(home, overrides=OVERRIDES))
+    report = (home / "report" / "report.md").read_text(encoding="utf-8")
+    assert "Against v3, the same base model tuned on both sides" in report
 
 
 def test_without_a_fully_tuned_version_the_report_says_so(query_project: Project, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from dialekt.training import stage
 from dialekt.training.batches import Piece, collate
 from dialekt.training.derive import Machine, derive_recipe
 from dialekt.training.examples import build_examples
-from dialekt.training.records import EncodeFunction, TrainingInputs
+from dialekt.training.records import EncodeFunction, GeneralGuard, TrainingInputs
 from dialekt.training.stage import prepare_model
 from dialekt.training.trainer import Objective, RankingStep
 from dialekt.types import HardNegative, Pair, Progress, Retriever, Role, TeacherScore
@@ -243,6 +244,35 @@ def test_a_time_limit_shortens_the_plan(training_inputs: Build, tmp_path: Path) 
     facts = stage.run(CONFIG.model_copy(update={"time_limit_minutes": 1e-6}), training_inputs(), tmp_path)
     assert facts.steps == 1
     assert "minutes of training" in facts.derived["steps"].why
+
+
+class PlannedError(Exception):
+    """Raised when the plan is made, so that nobody waits for the training."""
+
+
+@pytest.mark.parametrize(("share", "least", "most"), [(0.25, 45, 58), (1.0, 30, 40)])
+def test_a_time_limit_leaves_time_to_ask_every_mixture(
+    share: float, least: float, most: float, training_inputs: Build, tmp_path: Path
+) -> None:
+    """General queries may be asked of four mixtures, or of as many as the largest share allows: that is no training."""
+    inputs = training_inputs()
+    timed: list[Progress] = []
+
+    def slow(encode: EncodeFunction) -> float:
+        time.sleep(0.3)
+        return inputs.score_dev(encode)
+
+    def watch(progress: Progress) -> None:
+        if timed:
+            raise PlannedError
+        timed.extend([progress] if "timing" in progress.label else [])
+
+    guard = GeneralGuard(score=lambda _: 0.5, texts=20 * inputs.dev_texts, base_ndcg=0.5, max_loss=0.03)
+    config = CONFIG.model_copy(update={"time_limit_minutes": 1.0, "epochs": 1e4, "max_tuned_share": share})
+    with pytest.raises(PlannedError):
+        stage.run(config, replace(inputs, score_dev=slow, general=guard), tmp_path, progress=watch)
+    start = json.loads((tmp_path / "start.json").read_text(encoding="utf-8"))
+    assert least <= start["steps"] * start["seconds_per_step"] <= most
 
 
 def test_no_pairs_is_an_error(training_inputs: Build, tmp_path: Path) -> None:

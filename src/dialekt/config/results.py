@@ -33,7 +33,9 @@ class EvaluationConfig(Section):
         default="builtin",
         description="general queries that guard against forgetting: 'builtin', 'nanobeir', 'off' or a BEIR folder",
     )
-    general_queries: PositiveInt = Field(default=200, description="general queries that are asked at most")
+    general_queries: Annotated[int, Field(ge=20)] = Field(
+        default=200, description="general queries that are asked at most"
+    )
     max_general_loss: Annotated[float, Field(ge=0)] = Field(
         default=0.03, description="of NDCG@10 on general queries: more is refused by the gate and by the mixture"
     )

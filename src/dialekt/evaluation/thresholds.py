@@ -39,15 +39,17 @@ def choose_threshold(results: Shown, *, target: float) -> float | None:
 
     The point estimate decides, and at least `LEAST_RESULTS` results must lie above: a lower bound would be safer on few
     dev queries, and would hide more answers on all. What it really reaches is said of the test queries. None when no
-    cosine reaches the target. The threshold lies in the middle between two results, so that rounding decides nothing.
+    cosine reaches the target. The threshold lies in the middle between two results, so that rounding decides nothing;
+    where all results together reach the target, it is the lowest cosine that was seen.
     """
     known = np.isfinite(results.cosines)
     cosines, answers = results.cosines[known], results.answers[known]
     order = np.argsort(-cosines, kind="stable")
     cosines, answers = cosines[order], answers[order]
     precision = np.cumsum(answers) / np.arange(1, len(answers) + 1)
-    below = np.append(cosines[1:], -1.0)
-    reached = (precision >= target) & (cosines > below) & (np.arange(1, len(answers) + 1) >= LEAST_RESULTS)
+    below = np.append(cosines[1:], cosines[-1:])
+    parted = np.diff(cosines, append=-np.inf) < 0
+    reached = (precision >= target) & parted & (np.arange(1, len(answers) + 1) >= LEAST_RESULTS)
     if not reached.any():
         return None
     last = int(np.flatnonzero(reached)[-1])

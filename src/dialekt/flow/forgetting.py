@@ -1,5 +1,7 @@
 """The guard against forgetting: general queries, asked of the base, of mixtures under choice and of the tuned model."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from platform import python_version_tuple
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 OFF = "off"
 MOST_DOCUMENTS = 2_000
-MOST_DOCSTRINGS = 800
+DOCSTRINGS_PER_QUERY = 4
 
 
 def is_on(config: Config) -> bool:
@@ -37,10 +39,14 @@ def set_settings(config: Config) -> dict[str, Any]:
     return {"evaluation.general": source_of(config), "evaluation.general_queries": config.evaluation.general_queries}
 
 
+def chooses(config: Config) -> bool:
+    """Whether general queries help to choose a mixture, which is all that training asks them for."""
+    return is_on(config) and config.training.interpolate
+
+
 def limit_settings(config: Config) -> dict[str, Any]:
-    """Return what training depends on: nothing without general queries, or without a mixture to choose."""
-    chooses = is_on(config) and config.training.interpolate
-    return {"evaluation.max_general_loss": config.evaluation.max_general_loss} if chooses else {}
+    """Return what training depends on: nothing where general queries choose no mixture."""
+    return {"evaluation.max_general_loss": config.evaluation.max_general_loss} if chooses(config) else {}
 
 
 def outside(workbench: Workbench) -> dict[str, str]:
@@ -66,7 +72,7 @@ def make_general(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         _read(workbench, source, progress),
         own,
         queries=config.evaluation.general_queries,
-        documents=MOST_DOCSTRINGS if source is GeneralSource.BUILTIN else MOST_DOCUMENTS,
+        documents=_most_documents(config),
     )
     sets.write_set(drawn, out)
     encoded = vectors.run(workbench.base_encoder, vectors.VectorsInputs(corpus=out, split=out), out, progress=progress)
@@ -75,12 +81,18 @@ def make_general(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         source=source,
         queries=len(drawn.queries) - choosing,
         choosing_queries=choosing,
-        documents=len(drawn.documents),
+        documents=encoded.documents,
         dropped=dropped,
         base_ndcg=float(measure.score_base(measure.read_set(out)).mean()),
         tokens=encoded.tokens,
         tokens_per_second=encoded.tokens_per_second,
     )
+
+
+def _most_documents(config: Config) -> int:
+    """Return the size of the pool; docstrings are near each other, so that few others do beside the answers."""
+    scaled = DOCSTRINGS_PER_QUERY * config.evaluation.general_queries
+    return min(scaled, MOST_DOCUMENTS) if source_of(config) is GeneralSource.BUILTIN else MOST_DOCUMENTS
 
 
 def _read(workbench: Workbench, source: GeneralSource, progress: ReportProgress) -> GeneralMaterial:
@@ -116,34 +128,46 @@ def _folder(workbench: Workbench) -> Path:
     return folder
 
 
+@dataclass(frozen=True, slots=True)
+class _FolderDocuments:
+    """The documents of a BEIR folder, read anew each time, since they may be more than memory holds."""
+
+    folder: Path
+
+    def __iter__(self) -> Iterator[Document]:
+        from dialekt.corpus.layout import find_layout
+        from dialekt.corpus.readers import read_table
+
+        config = CorpusConfig(format=CorpusFormat.BEIR)
+        for table in find_layout(self.folder, config, inline=False).tables:
+            for found in read_table(table, config):
+                yield Document(found.id, found.text, found.title)
+
+
 def _read_beir(folder: Path) -> GeneralMaterial:
-    from dialekt.corpus.layout import find_layout
-    from dialekt.corpus.readers import read_table
     from dialekt.pairs.formats import beir
     from dialekt.pairs.formats.builder import JudgmentsBuilder, Source
 
     builder = JudgmentsBuilder()
     beir.read(Source(folder), builder)
-    config = CorpusConfig(format=CorpusFormat.BEIR)
-    tables = find_layout(folder, config, inline=False).tables
     return GeneralMaterial(
-        [Document(found.id, found.text, found.title) for table in tables for found in read_table(table, config)],
+        _FolderDocuments(folder),
         [Query(query.id, query.text) for query in builder.queries.values()],
         [Qrel(qrel.query_id, qrel.document_id, qrel.grade) for qrel in builder.known_qrels()],
     )
 
 
 def guard(workbench: Workbench, *, frozen: bool) -> "GeneralGuard | None":
-    """Return how training asks general queries, those that are there to choose by; None where the guard is off.
+    """Return how training asks general queries, those that are there to choose by; None where they choose nothing.
 
     `frozen` says that documents keep the vectors of the base model.
     """
+    folder = workbench.folder_if_any(StageName.GENERAL)
+    if folder is None or not chooses(workbench.config):
+        return None
     from dialekt.evaluation.general import measure
     from dialekt.training.records import GeneralGuard
 
-    folder = workbench.folder_if_any(StageName.GENERAL)
-    if folder is None:
-        return None
     general = measure.read_set(folder, split=Split.DEV)
 
     def score(encode: "EncodeFunction") -> float:
@@ -163,12 +187,12 @@ def score_tuned(workbench: Workbench, *, frozen: bool, progress: ReportProgress)
 
     `frozen` says that documents keep the vectors of the base model.
     """
-    from dialekt.evaluation.general import measure
-    from dialekt.models.encoder import Encoder
-
     folder = workbench.folder_if_any(StageName.GENERAL)
     if folder is None:
         return None
+    from dialekt.evaluation.general import measure
+    from dialekt.models.encoder import Encoder
+
     progress(Progress("asking general queries", 0))
     general = measure.read_set(folder, split=Split.TEST)
     encoder = Encoder.load(str(workbench.tuned_model), workbench.config.model)

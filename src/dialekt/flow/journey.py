@@ -41,7 +41,7 @@ def plan(project: Project, *, until: StageName = StageName.REPORT) -> tuple[Plan
     stages = tuple(stages_until(until, workbench))
     names = {stage.name for stage in stages}
     for stage in stages:
-        missing = [name for name in stage.needs if name in names and name not in workbench.artefacts]
+        missing = [name for name in stage.needed(workbench.config) if name in names - set(workbench.artefacts)]
         if missing:
             reason = f"{' and '.join(missing[:2])}{' and more' if len(missing) > 2 else ''} will be new"
             planned.append(PlannedStage(stage.name, Action.RUN, reason, key=None))
@@ -62,7 +62,7 @@ def finished(project: Project) -> tuple[StageRecord, ...]:
     stages = tuple(stages_until(StageName.REPORT, workbench))
     names = {stage.name for stage in stages}
     for stage in stages:
-        if any(name in names and name not in workbench.artefacts for name in stage.needs):
+        if any(name in names - set(workbench.artefacts) for name in stage.needed(workbench.config)):
             break
         artefact = stage.look_up(workbench, stage.recipe(workbench)).artefact
         if artefact is None:

@@ -39,10 +39,10 @@ def full_tuning(workbench: Workbench) -> "FullTuning | None":
 
 
 def _is_full(workbench: Workbench, version: "Version") -> bool:
-    """Whether a version is the same base, tuned on both sides and measured on the same split."""
+    """Whether a version is the same base, tuned on both sides and measured on the same judgments."""
     side = version.lineage.config.get("training", {}).get("side", TunedSide.BOTH.value)
     same_base = version.lineage.base_model_id == workbench.base_model_id
-    return bool(side == TunedSide.BOTH and same_base and version.evidence.split == workbench.division.manifest.id)
+    return bool(side == TunedSide.BOTH and same_base and version.evidence.split == workbench.held_out_id)
 
 
 def _evaluation_of(workbench: Workbench, version: "Version") -> Path | None:

@@ -1,6 +1,6 @@
 """What a stage is, and what the stages of one walk share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
@@ -59,6 +59,13 @@ class Workbench:
     def division(self) -> Artefact:
         """The artefact that decided which queries are held out: two models with the same one can be compared."""
         return self.artefacts.get(StageName.SPLIT) or self.artefacts[StageName.PAIRS]
+
+    @property
+    def held_out_id(self) -> str:
+        """The id of the held-out queries with their judgments, labels included: scores of one id can be compared."""
+        division = self.division.manifest.id
+        labels = self.artefacts[StageName.EVALUATION].manifest.inputs.get("labels")
+        return hash_json([division, labels]) if labels else division
 
     @property
     def judged_by(self) -> StageName | None:
@@ -129,11 +136,12 @@ class Stage:
     """A step of the journey.
 
     `module` holds the step's `STAGE_VERSION`. `needs` names the artefacts that it reads, each with the files that
-    count; no files means all of them, and a stage that the journey does without counts for nothing. `wanted` says
-    whether this project has the stage at all. `settings` and `outside` return the configuration and the content from
-    outside the project's artefacts (source files, base model) that the result depends on, and nothing else. `fault`
-    says what is wrong with things that a finished stage left outside its artefact, the empty text when all is well;
-    `published` is called with the artefact at the end of every walk, skipped or not.
+    count; no files means all of them, and a stage that the journey does without counts for nothing, nor does one that
+    `unused` names for this project. `wanted` says whether this project has the stage at all. `settings` and `outside`
+    return the configuration and the content from outside the project's artefacts (source files, base model) that the
+    result depends on, and nothing else. `fault` says what is wrong with things that a finished stage left outside its
+    artefact, the empty text when all is well; `published` is called with the artefact at the end of every walk, skipped
+    or not.
     """
 
     name: StageName
@@ -141,16 +149,22 @@ class Stage:
     work: Work
     settings: Callable[[Config], Mapping[str, Any]]
     needs: Mapping[StageName, tuple[str, ...]] = field(default_factory=dict)
+    unused: Callable[[Config], Collection[StageName]] = lambda _: ()
     wanted: Callable[[Workbench], bool] = lambda _: True
     outside: Callable[[Workbench], Mapping[str, str]] = lambda _: {}
     fault: Callable[[Workbench, Artefact], str] = lambda _, __: ""
     published: Callable[[Workbench, Artefact], None] = lambda _, __: None
 
+    def needed(self, config: Config) -> dict[StageName, tuple[str, ...]]:
+        """Return the needs that count for a project."""
+        unused = self.unused(config)
+        return {name: files for name, files in self.needs.items() if name not in unused}
+
     def recipe(self, workbench: Workbench) -> Recipe:
         """Return everything that the stage's result depends on."""
         inputs = {
             name.value: _input_id(workbench.artefacts[name], files)
-            for name, files in self.needs.items()
+            for name, files in self.needed(workbench.config).items()
             if name in workbench.artefacts
         }
         version: int = import_module(self.module).STAGE_VERSION

@@ -66,7 +66,7 @@ def guard_faults(evidence: Evidence) -> list[str]:
 
 def _forgetting_fault(found: Forgetting) -> str:
     change = found.change
-    known = "the loss is proven" if change.high < 0 else "the loss is not proven, nor is it ruled out"
+    known = "the loss is proven" if change.high < 0 else "the loss is not proven, but the mean of so many counts"
     return (
         f"it forgets the general world: {GAIN_METRIC} {change.value:+.3f} on {found.queries} general queries "
         f"({change.low:+.3f} to {change.high:+.3f}: {known}), more than evaluation.max_general_loss = {found.limit:g}"

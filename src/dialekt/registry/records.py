@@ -111,7 +111,8 @@ class Threshold:
 class Forgetting:
     """NDCG@10 on queries of the general world before and after tuning; `change` is tuned minus base.
 
-    `source` says which queries: "builtin", "nanobeir" or "folder". A mean loss above `limit` has not `passed`.
+    `source` says which queries: "builtin", "nanobeir" or "folder". A mean loss above `limit` has not `passed`, if it is
+    proven or at least a hundred queries show it.
     """
 
     source: str

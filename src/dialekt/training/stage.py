@@ -241,12 +241,13 @@ def _fit_once(session: _Session, run: Fit) -> FitResult:
 
 
 def _seconds_for_steps(session: _Session, scoring_seconds: float) -> float:
-    """Return what dev scores leave of the time limit; at least half of it."""
+    """Return what dev scores and general queries, asked of all mixtures, leave of the limit; at least half of it."""
     assert session.config.time_limit_minutes is not None
     limit = session.config.time_limit_minutes * 60
     scores: float = session.recipe.evaluations + (len(SHARES) if session.config.interpolate else 0)
     if session.config.interpolate and session.inputs.general is not None:
-        scores += session.inputs.general.texts / max(session.inputs.dev_texts, 1)
+        asked = sum(share <= _largest_share(session) for share in (*SHARES, 1.0))
+        scores += asked * session.inputs.general.texts / max(session.inputs.dev_texts, 1)
     return max(limit / 2, limit - scores * scoring_seconds)
 
 
@@ -282,8 +283,7 @@ def _general_limit(session: _Session) -> GeneralLimit | None:
 def _largest_share(session: _Session) -> float:
     """Return how much of the tuned weights the mixture may have.
 
-    Made dev queries are like made training queries, so they cannot see what is forgotten of real ones
-    (docs/experiments.md).
+    Made dev queries are like made training queries: they miss what is forgotten of real ones (docs/experiments.md).
     """
     given = session.config.max_tuned_share
     if given is not None:

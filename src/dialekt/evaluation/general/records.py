@@ -1,12 +1,12 @@
 """What a general query set is, and what is said of it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from dialekt.types import Document, Qrel, Query
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 
 class GeneralSource(StrEnum):
@@ -19,9 +19,9 @@ class GeneralSource(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class GeneralMaterial:
-    """Documents, queries and judgments of the general world, before anything is drawn from them."""
+    """Documents, queries and judgments of the general world; documents can be read more than once."""
 
-    documents: Sequence[Document]
+    documents: Iterable[Document]
     queries: Sequence[Query]
     qrels: Sequence[Qrel]
 

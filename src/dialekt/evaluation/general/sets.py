@@ -1,7 +1,10 @@
 """Draw a general query set: by hash, so that it is the same on every machine, and without what the project holds."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from heapq import nsmallest
 from itertools import chain
 from pathlib import Path
 
@@ -13,7 +16,9 @@ from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, Qrel, Query, Split
 
 CANDIDATES = 20
-FEWEST_QUERIES = 20
+FEWEST_QUERIES = 40
+MOST_READ = 50_000
+"""Documents that are held in memory and searched for candidates, beside the answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,38 +47,79 @@ def draw(
     """Return a set of up to `queries` queries to measure by and as many to choose by, and what the project holds of it.
 
     Those to choose by are of split dev, the others of split test. The pool of documents holds all answers, then, up to
-    `documents`, BM25's best candidates by rising rank, then others by hash. Raises `InputError` when fewer than 20
-    queries have an answer.
+    `documents`, BM25's best candidates by rising rank among the first 50,000 by hash, then others by hash. Raises
+    `InputError` when fewer than 40 queries, whatever `queries` is, have an answer that the project does not hold.
     """
-    kept, dropped = _without_own(material, own)
-    chosen = _divide(kept.queries, most=queries)
-    if len(chosen) < FEWEST_QUERIES:
+    general = [query for query in material.queries if _identity(query.text) not in own.queries]
+    positives = [qrel for qrel in material.qrels if qrel.grade > 0]
+    drawn = _draw_documents(material.documents, own, {qrel.document_id for qrel in positives})
+    answered = {qrel.query_id for qrel in positives if qrel.document_id in drawn.answers}
+    usable = [query for query in general if query.id in answered]
+    if len(usable) < FEWEST_QUERIES:
         raise InputError(
-            f"only {len(chosen)} general queries have an answer, at least {FEWEST_QUERIES} are needed",
-            hint='set evaluation.general to a larger BEIR folder, or to "off" to do without the guard',
+            f"only {len(usable)} of {len(material.queries)} general queries have an answer and are not the project's "
+            f"own, at least {FEWEST_QUERIES} are needed: half of them choose, half measure",
+            hint='set evaluation.general to a BEIR folder with more, or to "off" to do without the guard',
         )
+    chosen = _divide(usable, most=queries)
     asked = {query.id for query in chosen}
-    qrels = [qrel for qrel in kept.qrels if qrel.query_id in asked]
-    return GeneralMaterial(_pool(kept.documents, chosen, qrels, most=documents), chosen, qrels), dropped
-
-
-def _without_own(material: GeneralMaterial, own: ProjectTexts) -> tuple[GeneralMaterial, dict[str, int]]:
-    """Leave out what the project holds, and queries that have no answer in what is left."""
-    documents = [item for item in material.documents if _identity(item.content) not in own.documents]
-    queries = [query for query in material.queries if _identity(query.text) not in own.queries]
+    qrels = [qrel for qrel in positives if qrel.query_id in asked and qrel.document_id in drawn.answers]
+    kept = _with_answers(drawn.kept, material.documents, own, {qrel.document_id for qrel in qrels})
     dropped = {
-        "documents_of_the_project": len(material.documents) - len(documents),
-        "queries_of_the_project": len(material.queries) - len(queries),
+        "documents_of_the_project": drawn.dropped,
+        "queries_of_the_project": len(material.queries) - len(general),
     }
-    names = {document.id for document in documents}
-    qrels = [qrel for qrel in material.qrels if qrel.grade > 0 and qrel.document_id in names]
-    answered = {qrel.query_id for qrel in qrels}
-    return GeneralMaterial(documents, [query for query in queries if query.id in answered], qrels), dropped
+    return GeneralMaterial(_pool(kept, chosen, qrels, most=documents), chosen, qrels), dropped
+
+
+@dataclass(frozen=True, slots=True)
+class _DrawnDocuments:
+    """Documents of no project, drawn by hash, by their place; which answers there are; how many the project holds."""
+
+    kept: dict[int, Document]
+    answers: frozenset[str]
+    dropped: int
+
+
+def _draw_documents(documents: Iterable[Document], own: ProjectTexts, answers: AbstractSet[str]) -> _DrawnDocuments:
+    """Read all documents once, and hold `MOST_READ` of them at most."""
+    found: set[str] = set()
+    counts = Counter[str]()
+
+    def general() -> Iterator[tuple[int, Document]]:
+        for place, document in enumerate(documents):
+            if _identity(document.content) in own.documents:
+                counts["dropped"] += 1
+                continue
+            if document.id in answers:
+                found.add(document.id)
+            yield place, document
+
+    kept = nsmallest(MOST_READ, general(), key=lambda item: (_turn(item[1].id), item[0]))
+    return _DrawnDocuments(dict(kept), frozenset(found), counts["dropped"])
+
+
+def _with_answers(
+    kept: dict[int, Document], documents: Iterable[Document], own: ProjectTexts, answers: AbstractSet[str]
+) -> list[Document]:
+    """Return what was drawn and all answers, in their own order; read again only where an answer is missing."""
+    if answers - {document.id for document in kept.values()}:
+        kept = kept | {
+            place: document
+            for place, document in enumerate(documents)
+            if document.id in answers and _identity(document.content) not in own.documents
+        }
+    return [kept[place] for place in sorted(kept)]
+
+
+def _turn(name: str) -> str:
+    """Return the hash by whose order things are drawn."""
+    return hash_text(f"general {name}")
 
 
 def _divide(queries: Sequence[Query], *, most: int) -> list[Query]:
     """Take queries by hash, in turn to choose by and to measure by, so that the second kind stays unseen."""
-    drawn = sorted(queries, key=lambda query: hash_text(f"general {query.id}"))[: 2 * most]
+    drawn = sorted(queries, key=lambda query: _turn(query.id))[: 2 * most]
     return [
         replace(query, split=Split.DEV if place % 2 else Split.TEST, cluster="") for place, query in enumerate(drawn)
     ]
@@ -87,7 +133,7 @@ def _pool(
         return list(documents)
     rows = {document.id: row for row, document in enumerate(documents)}
     answers = (rows[qrel.document_id] for qrel in qrels)
-    others = sorted(range(len(documents)), key=lambda row: hash_text(f"general {documents[row].id}"))
+    others = sorted(range(len(documents)), key=lambda row: _turn(documents[row].id))
     chosen = _fill(answers, chain(_candidates(documents, queries), others), most)
     return [documents[row] for row in sorted(chosen)]
 

@@ -40,7 +40,7 @@ def _lead(general: GeneralFacts | None) -> str:
         return f"On general queries the tuned model changes by {change}: more than may be lost, {limit}."
     if one.high < 0:
         return f"On general queries the tuned model surely loses something, {change}; up to {limit} is allowed."
-    return f"On general queries no loss is proven: {change}, within the allowed {limit}."
+    return f"On general queries no loss is proven: {change}; up to {limit} is allowed."
 
 
 def _general_figure(general: GeneralFacts) -> Figure:
