@@ -6,7 +6,7 @@ from enum import StrEnum
 
 from dialekt.types import Document, Qrel, Query
 
-STAGE_VERSION = 2
+STAGE_VERSION = 1
 
 
 class GeneralSource(StrEnum):
