@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-QUICK = ("--set", "diagnosis.minutes=0.2", "--set", "diagnosis.seeds=1", "--set", "diagnosis.share=0.5")
+QUICK = ("--set", "diagnosis.minutes=3", "--set", "diagnosis.seeds=1", "--set", "diagnosis.share=0.5")
 
 
 def test_it_prints_a_verdict_and_writes_the_page(project_copy: Path, dialekt: Callable[..., Any]) -> None:

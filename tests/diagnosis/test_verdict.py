@@ -131,7 +131,7 @@ def test_every_other_remedy_needs_its_evidence() -> None:
     found = judge(
         replace(
             EVIDENCE,
-            data=replace(DATA, suspicious_share=Interval(0.4, 0.3, 0.5), detectable=0.06, test_queries=90),
+            data=replace(DATA, suspicious_share=Interval(0.4, 0.3, 0.5), detectable=0.1, test_queries=90),
             baseline=replace(BASELINE, ceiling=Interval(0.9, 0.88, 0.92), truncated_share=0.4, duplicate_share=0.2),
             gain=gain(0.08, 0.04, 0.12, double=0.12),
         )

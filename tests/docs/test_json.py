@@ -17,7 +17,7 @@ COMMANDS = (
     ("mine",),
     ("pairs", "synthesize", "--set", 'synthesis.generators=["local"]'),
     ("report",),
-    ("diagnose", "--set", "diagnosis.minutes=0.1", "--set", "diagnosis.seeds=1"),
+    ("diagnose", "--set", "diagnosis.minutes=3", "--set", "diagnosis.seeds=1"),
     ("models", "list"),
     ("models", "show"),
     ("models", "promote", "v1"),
