@@ -64,7 +64,8 @@ def test_parity_that_was_never_checked(register_model: RegisterModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("high", "expected"), [(-0.01, "the loss is proven"), (0.01, "the loss is not proven, but the mean of so many counts")]
+    ("high", "expected"),
+    [(-0.01, "the loss is proven"), (0.01, "the loss is not proven, but the mean of so many counts")],
 )
 def test_a_model_that_forgets(register_model: RegisterModel, high: float, expected: str) -> None:
     """A mean loss on general queries above the limit is a reason, which says whether the loss is proven."""
