@@ -156,7 +156,7 @@ def finished_project(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory)
     write_small_beir(home / "data")
     shutil.copytree(tiny_model, home / "base")
     settings = '[corpus]\npath = "data"\n\n[model]\nbase = "base"\n\n[training]\nlearning_rate = 0.003\nepochs = 8\n'
-    settings += "\n[evaluation]\ngeneral_queries = 40\n"
+    settings += "\n[evaluation]\ngeneral_queries = 40\nmax_general_loss = 1.0\n"  # a random model knows no world
     (home / "dialekt.toml").write_text(settings, encoding="utf-8")
     run(open_project(home))
     return home

@@ -97,4 +97,4 @@ def test_ctrl_c_is_one_line_and_keeps_what_is_done(
     assert "error: stopped; every finished stage is kept" in said
     assert "Traceback" not in said
     done = [record.stage for record in finished(open_project(unfinished))]
-    assert done[-1] is StageName.NEGATIVES
+    assert done[-1] is StageName.GENERAL

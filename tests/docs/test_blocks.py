@@ -29,6 +29,8 @@ def workplace(project_copy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("DIALEKT_MODEL__BASE", "base")
     monkeypatch.setenv("DIALEKT_TRAINING__LEARNING_RATE", "0.003")
     monkeypatch.setenv("DIALEKT_TRAINING__EPOCHS", "8")
+    monkeypatch.setenv("DIALEKT_EVALUATION__GENERAL_QUERIES", "40")
+    monkeypatch.setenv("DIALEKT_EVALUATION__MAX_GENERAL_LOSS", "1.0")
     return project_copy
 
 

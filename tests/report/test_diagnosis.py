@@ -113,7 +113,7 @@ def test_a_probe_of_one_size_is_drawn() -> None:
     facts = worth_it()
     assert facts.gain is not None
     html = html_of(replace(facts, gain=replace(facts.gain, points=facts.gain.points[-1:])))
-    assert "probe: tuned" in html
+    assert "probe: trained" in html
 
 
 def test_both_pages_are_written(tmp_path: Path) -> None:
