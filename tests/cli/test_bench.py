@@ -1,6 +1,5 @@
 """`dialekt bench serve` prints what it measured, compares two servers, and writes a page."""
 
-import os
 import signal
 import sys
 import threading
@@ -84,7 +83,7 @@ def test_a_request_to_end_prints_what_was_measured(dialekt: Dialekt, serve: Serv
 def _interrupt_under_load(subject: Subject, pause: threading.Event) -> None:
     while len(subject.bodies) < 20:
         pause.wait(0.05)
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """The teacher stage: trained or named, used only when it is better, continued after a kill."""
 
-import os
 import signal
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -118,7 +117,7 @@ def test_a_stopped_training_continues_from_its_checkpoint(inputs: TeacherInputs,
 
     def stop(step: Progress) -> None:
         if step.label == TRAINING and step.done == 3:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
         run(config, inputs, tmp_path / "cut", progress=stop)
