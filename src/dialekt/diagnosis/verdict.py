@@ -99,7 +99,7 @@ def _reasons(evidence: Evidence) -> Iterator[str]:
             f"Trained on {largest.queries:,} of the train queries, the model gained {largest.gain:+.3f} on "
             f"{gain.measured_queries:,} queries that it had not seen; all train queries are {gain.full.queries:,}."
         )
-        chance = _percent(gain.full.chance)
+        chance = spoken_chance(gain.full.chance)
         yield (
             f"The chance of more than {evidence.least_gain:+.3f} is {chance}; with twice the data expect "
             f"{_signed(gain.double.gain)}."
@@ -192,7 +192,7 @@ def _about_documents(evidence: Evidence) -> Iterator[Remark]:
         yield Remark(Remedy.DEDUPLICATE, f"{baseline.duplicate_share:.0%} of the documents nearly repeat another one")
 
 
-def _percent(chance: float) -> str:
+def spoken_chance(chance: float) -> str:
     """Return a chance as whole percents, never as certain."""
     return "over 99%" if chance > 0.99 else "under 1%" if chance < 0.01 else f"{chance:.0%}"
 

@@ -13,7 +13,7 @@ from dialekt.config import DiagnosisConfig
 from dialekt.diagnosis.records import STAGE_VERSION
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
-from dialekt.measures.retrieval import Collection, read_collection, units_of_documents
+from dialekt.measures.retrieval import Collection, read_collection, rows_by_name
 from dialekt.models.lexical import Bm25
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, Pair, Qrel, Query, ReportProgress, Split
@@ -114,7 +114,7 @@ def _keep_units(
     *,
     progress: ReportProgress,
 ) -> list[int]:
-    units = units_of_documents(collection) | {unit: [row] for row, unit in enumerate(collection.unit_ids)}
+    units = rows_by_name(collection)
     held_out = {query.id for query in kept.queries if query.split is not Split.TRAIN}
     least = workbench.config.pairs.minimum_grade
     judged = (one.document_id for one in kept.qrels if one.query_id in held_out and one.grade >= least)

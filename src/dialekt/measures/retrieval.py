@@ -52,6 +52,11 @@ def units_of_documents(collection: Collection) -> dict[str, list[int]]:
     return units
 
 
+def rows_by_name(collection: Collection) -> dict[str, list[int]]:
+    """Return the rows that an id stands for: those of a whole document's units, or that of a unit."""
+    return units_of_documents(collection) | {unit: [row] for row, unit in enumerate(collection.unit_ids)}
+
+
 def lexical_run(collection: Collection, index: Bm25, queries: Sequence[Query], *, depth: int) -> Run:
     """Rank documents with BM25; a query whose words occur nowhere has an empty row."""
 

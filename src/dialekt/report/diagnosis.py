@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dialekt.diagnosis.records import Decision, DiagnosisFacts
+from dialekt.diagnosis.verdict import spoken_chance
 from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Block, Bullets, Cell, Column, Page, Row, Section, Step, Steps, Table, Tile, Verdict
@@ -71,7 +72,7 @@ def _verdict(facts: DiagnosisFacts) -> Verdict:
 
 def _tiles(facts: DiagnosisFacts) -> Iterator[Tile]:
     if facts.gain:
-        yield Tile("Chance that it is worth it", formats.chance(facts.gain.full.chance))
+        yield Tile("Chance that it is worth it", spoken_chance(facts.gain.full.chance))
         yield Tile("Training would take", formats.duration(facts.gain.cost.training * 60))
     if facts.baseline:
         best = max(facts.baseline.systems, key=lambda one: one.ndcg.value, default=None)

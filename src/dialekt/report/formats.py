@@ -136,11 +136,6 @@ def percent(value: float | None, *, digits: int = 0) -> str:
     return ABSENT if value is None else f"{value * 100:.{digits}f}%"
 
 
-def chance(value: float) -> str:
-    """Format a probability as whole percents, never as certain."""
-    return "over 99%" if value > 0.99 else "under 1%" if value < 0.01 else percent(value)
-
-
 def compact(value: float | None) -> str:
     """Format a number of any size with up to four significant digits, as it can be typed: `2e-05`."""
     return ABSENT if value is None else f"{value:.4g}"

@@ -21,7 +21,7 @@ from dialekt.models.vectors import load_vectors
 from dialekt.store.atomic import write_atomic
 from dialekt.store.tables import read_records
 from dialekt.training.records import TrainingFacts
-from dialekt.types import Document, Pair, Qrel, Query, ReportProgress, Split
+from dialekt.types import Pair, Qrel, Query, ReportProgress, Split
 
 CHOOSING_QUERIES = 100
 ENOUGH_MEASURED = 300
@@ -156,10 +156,10 @@ def _divide(workbench: Workbench, inputs: dev.DevInputs) -> _Division:
     answers = _Answers(inputs, queries)
     aside = answers.like_test(learning, shuffled[len(learning) :])[:wanted]
     barred = answers.of(aside) - answers.of(learning)
-    units = units_of_documents(read_collection(inputs.corpus)) if barred else {}
-    unit_ids = [document.id for document in read_records(inputs.corpus / "documents.parquet", Document)]
-    rows = (unit_ids[row] for document_id in barred for row in units.get(document_id, []))
-    return _Division(tuple(dev_ids[:choosing]), (*measured, *aside), tuple(learning), barred | frozenset(rows))
+    collection = read_collection(inputs.corpus)
+    units = units_of_documents(collection)
+    unit_ids = (collection.unit_ids[row] for document_id in barred for row in units.get(document_id, []))
+    return _Division(tuple(dev_ids[:choosing]), (*measured, *aside), tuple(learning), barred | frozenset(unit_ids))
 
 
 def _shuffled(ids: Sequence[str], generator: np.random.Generator) -> list[str]:

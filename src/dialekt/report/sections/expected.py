@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dialekt.diagnosis.records import CurvePoint, ExpectedGain, GainFacts
+from dialekt.diagnosis.verdict import spoken_chance
 from dialekt.measures.metrics import NDCG
 from dialekt.report import formats
 from dialekt.report.blocks import Cell, Column, Hero, KeyValues, Panel, Row, Section, Table
@@ -22,7 +23,7 @@ def expected_hero(gain: GainFacts) -> Hero:
         f"{confidence} interval of prediction {formats.signed_range(full.gain.low, full.gain.high)}"
     )
     lines = (
-        f"The chance that the gain is worth it is {formats.chance(full.chance)}.",
+        f"The chance that the gain is worth it is {spoken_chance(full.chance)}.",
         f"With twice as many train queries: {_gain_text(gain.double)}.",
     )
     return Hero(formats.signed(full.gain.value), caption, (_curve_panel(gain),), lines)
@@ -82,7 +83,7 @@ def _prediction_table(gain: GainFacts) -> Table:
         Column("Chance that it is worth it", numeric=True),
     )
     rows = tuple(
-        Row((Cell(name), Cell(formats.count(one.queries)), _gain_cell(one.gain), Cell(formats.chance(one.chance))))
+        Row((Cell(name), Cell(formats.count(one.queries)), _gain_cell(one.gain), Cell(spoken_chance(one.chance))))
         for name, one in (("All there are", gain.full), ("Twice as many", gain.double))
     )
     return Table(
