@@ -21,7 +21,7 @@ $(VENV)/.stamp-runtime: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 # What development adds: tests, linters, types, documentation.
 $(VENV)/.stamp-dev: $(VENV)/.stamp-runtime
-	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,files,index,llm,openvino,postgres,qdrant,serve]" --group dev --group docs
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[demo,files,index,llm,openvino,postgres,qdrant,ray,search,serve]" --group dev --group docs
 	@touch $@
 
 $(VENV)/bin/python:
@@ -59,7 +59,7 @@ docs: setup
 constraints:
 	rm -rf build/constraints && $(PYTHON) -m venv build/constraints
 	build/constraints/bin/python -m pip install --quiet --upgrade "pip>=25.1"
-	build/constraints/bin/python -m pip install --quiet --editable ".[demo,files,index,llm,openvino,postgres,qdrant,serve]" --group dev --group docs --group bench
+	build/constraints/bin/python -m pip install --quiet --editable ".[demo,files,index,llm,openvino,postgres,qdrant,ray,search,serve]" --group dev --group docs --group bench
 	build/constraints/bin/python -m pip freeze --exclude-editable | sed 's/+cpu$$//' > constraints.txt
 	rm -rf build/constraints
 

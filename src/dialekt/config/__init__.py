@@ -13,12 +13,13 @@ from dialekt.config.material import (
     SplitConfig,
     SplitMethod,
 )
-from dialekt.config.model import Distillation, ModelConfig, Precision, TrainingConfig, TunedSide
+from dialekt.config.model import ModelConfig
 from dialekt.config.results import EvaluationConfig, RegistryConfig, ReportConfig
 from dialekt.config.section import Section
 from dialekt.config.serving import EngineName, LogStyle, ServingConfig
 from dialekt.config.synthesis import Generator, QueryKind, SynthesisConfig
 from dialekt.config.teacher import TRAINED_HERE, TeacherConfig, TeacherUse
+from dialekt.config.training import Distillation, Precision, TrainingConfig, TunedSide
 
 __all__ = [
     "CONFIG_NAME",

@@ -14,12 +14,13 @@ from dialekt.config.examples import NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, SearchConfig
 from dialekt.config.logs import CleaningConfig, LogsConfig
 from dialekt.config.material import CorpusConfig, JudgmentsConfig, SplitConfig
-from dialekt.config.model import ModelConfig, TrainingConfig
+from dialekt.config.model import ModelConfig
 from dialekt.config.results import EvaluationConfig, RegistryConfig, ReportConfig
 from dialekt.config.section import Section
 from dialekt.config.serving import ServingConfig
 from dialekt.config.synthesis import SynthesisConfig
 from dialekt.config.teacher import TRAINED_HERE, TeacherConfig
+from dialekt.config.training import TrainingConfig
 from dialekt.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "DIALEKT_"

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from dialekt.config.model import Precision
 from dialekt.config.section import PositiveInt, Section
+from dialekt.config.training import Precision
 
 
 class EngineName(StrEnum):
