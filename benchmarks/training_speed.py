@@ -33,8 +33,9 @@ from dialekt.store.rows import read_rows
 from dialekt.training.batches import plan_steps
 from dialekt.training.derive import Recipe
 from dialekt.training.examples import Examples, build_examples
-from dialekt.training.stage import prepare_model
-from dialekt.training.trainer import ExampleSource, Objective, PairTrainer, PlannedSteps, RankingStep
+from dialekt.training.objective import Objective
+from dialekt.training.preparing import prepare_model
+from dialekt.training.trainer import ExampleSource, PairTrainer, PlannedSteps, RankingStep
 from dialekt.types import Document, Pair, Query
 
 MODEL = "all-MiniLM-L6-v2"
@@ -166,6 +167,7 @@ def _recipe(settings: Settings, precision: Precision) -> Recipe:
         mini_batch_tokens=1_000_000,
         precision=precision,
         evaluations=1,
+        mask_above=None,
         derived={},
     )
 

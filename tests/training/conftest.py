@@ -46,6 +46,14 @@ def problem() -> Problem:
     return Problem(documents, queries, pairs, negatives)
 
 
+def beats_its_negatives(problem: Problem, encode: EncodeFunction) -> float:
+    """Return the share of queries whose answer is nearer than each of their hard negatives."""
+    queries = encode([query.text for query in problem.queries[:20]], Role.QUERY)
+    cosines = queries @ encode([document.content for document in problem.documents], Role.DOCUMENT).T
+    wrong = [[int(one.document_id[1:]) for one in problem.negatives if one.query_id == f"q{row}"] for row in range(20)]
+    return float(np.mean([cosines[row, row] > max(cosines[row, wrong[row]]) for row in range(20)]))
+
+
 @pytest.fixture
 def training_inputs(problem: Problem, tiny_model: Path, tmp_path: Path) -> Callable[..., TrainingInputs]:
     """A function that writes the problem's artefacts and returns the inputs of the stage."""

@@ -8,7 +8,9 @@ from sentence_transformers import SentenceTransformer
 from sentence_transformers.sentence_transformer.losses import MultipleNegativesRankingLoss
 from torch.nn import functional
 
-from dialekt.training.losses import listwise_loss, margin_mse_loss, matryoshka_loss, ranking_loss
+from dialekt.training.losses.distillation import listwise_loss, margin_mse_loss
+from dialekt.training.losses.matryoshka import matryoshka_loss
+from dialekt.training.losses.ranking import ranking_loss
 
 
 @pytest.fixture

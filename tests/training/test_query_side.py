@@ -25,8 +25,10 @@ from dialekt.training import stage
 from dialekt.training.batches import Piece, collate
 from dialekt.training.derive import Machine, derive_recipe
 from dialekt.training.examples import Examples, build_examples
+from dialekt.training.objective import Objective
+from dialekt.training.preparing import prepare_model
 from dialekt.training.records import EncodeFunction, TrainingInputs
-from dialekt.training.trainer import Objective, RankingStep
+from dialekt.training.trainer import RankingStep
 from dialekt.types import Document, Progress, Query, Role
 
 Build = Callable[..., TrainingInputs]
@@ -166,7 +168,7 @@ def test_vectors_of_another_corpus_are_refused(query_inputs: Build, tmp_path: Pa
 def test_caching_gradients_changes_nothing(query_inputs: Build, problem: Problem, tiny_model: Path) -> None:
     """Piece by piece, a step over frozen documents has the loss and the gradients of the whole step."""
     encoder = load(tiny_model)
-    stage.prepare_model(encoder)
+    prepare_model(encoder)
     inputs = query_inputs()
     assert inputs.document_vectors is not None
     examples = build_examples(

@@ -14,7 +14,7 @@ import pytest
 import torch
 from tests.training.conftest import Problem
 
-from dialekt.config import Distillation, ModelConfig, Precision, TrainingConfig
+from dialekt.config import ModelConfig, ObjectiveName, Precision, TrainingConfig
 from dialekt.errors import ConfigError, InputError
 from dialekt.models.contract import read_contract
 from dialekt.models.encoder import Encoder
@@ -24,9 +24,10 @@ from dialekt.training import stage
 from dialekt.training.batches import Piece, collate
 from dialekt.training.derive import Machine, derive_recipe
 from dialekt.training.examples import build_examples
+from dialekt.training.objective import Objective
+from dialekt.training.preparing import prepare_model
 from dialekt.training.records import EncodeFunction, GeneralGuard, TrainingInputs
-from dialekt.training.stage import prepare_model
-from dialekt.training.trainer import Objective, RankingStep
+from dialekt.training.trainer import RankingStep
 from dialekt.types import HardNegative, Pair, Progress, Retriever, Role, TeacherScore
 
 Build = Callable[..., TrainingInputs]
@@ -192,9 +193,9 @@ def test_made_dev_queries_allow_half_of_the_tuned_weights(training_inputs: Build
     assert "max_tuned_share" not in facts.derived
 
 
-@pytest.mark.parametrize("kind", Distillation)
+@pytest.mark.parametrize("kind", [ObjectiveName.LISTWISE, ObjectiveName.MARGIN_MSE])
 def test_a_teachers_scores_are_learned(
-    kind: Distillation, training_inputs: Build, problem: Problem, tmp_path: Path
+    kind: ObjectiveName, training_inputs: Build, problem: Problem, tmp_path: Path
 ) -> None:
     """From scores alone, without the contrastive loss, the student learns what the teacher prefers, right or wrong."""
     wrong_documents = [[item.document_id for item in problem.negatives if item.query_id == f"q{i}"] for i in range(20)]
@@ -214,13 +215,11 @@ def test_a_teachers_scores_are_learned(
         scores = [TeacherScore(pair.query_id, pair.document_id, right) for pair in problem.pairs]
         scores += [TeacherScore(item.query_id, item.document_id, -right) for item in problem.negatives]
         write_records(folder / "teacher/scores.parquet", scores, TeacherScore)
-        config = CONFIG.model_copy(
-            update={"distillation": kind, "distillation_weight": 1.0, "hard_negatives": 3, "interpolate": False}
-        )
+        config = CONFIG.model_copy(update={"objectives": {kind: 1.0}, "hard_negatives": 3, "interpolate": False})
         inputs = training_inputs(teacher=folder / "teacher", score_dev=beats_its_negatives)
         facts = stage.run(config, inputs, folder / "out")
         assert facts.teacher_scores == len(scores)
-        assert "100%" in facts.loss
+        assert "towards the teacher inside" in facts.loss
         dev[name] = next(point.dev_ndcg for point in reversed(facts.curve) if point.dev_ndcg is not None)
     assert dev["right"] > 0.8
     assert dev["wrong"] < 0.2

@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from dialekt.config import TunedSide
+from dialekt.config import TunedSide, TuningMethod
 from dialekt.flow.records import StageName
 
 Facts = Mapping[str, Any]
@@ -90,6 +90,7 @@ def _general(facts: Facts) -> str:
 
 def _training(facts: Facts) -> str:
     side = "query side only, " if facts.get("side") == TunedSide.QUERY else ""
+    side += "LoRA, " if facts["method"] == TuningMethod.LORA else ""
     return (
         f"{side}{facts['steps']:,} steps of {facts['batch_size']} pairs, {facts['pairs_per_second']:.1f} pairs/s, "
         f"dev NDCG@10 {facts['base_dev_ndcg']:.3f} → {facts['best_dev_ndcg']:.3f}"
@@ -128,6 +129,7 @@ _SUMMARIES: dict[StageName, Callable[[Facts], str]] = {
     StageName.BASE_VECTORS: _vectors,
     StageName.NEGATIVES: _negatives,
     StageName.TEACHER: _teacher,
+    StageName.TEACHER_VECTORS: _vectors,
     StageName.GENERAL: _general,
     StageName.TRAINING: _training,
     StageName.TUNED_VECTORS: _vectors,

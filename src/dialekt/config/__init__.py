@@ -19,7 +19,7 @@ from dialekt.config.section import Section
 from dialekt.config.serving import EngineName, LogStyle, ServingConfig
 from dialekt.config.synthesis import Generator, QueryKind, SynthesisConfig
 from dialekt.config.teacher import TRAINED_HERE, TeacherConfig, TeacherUse
-from dialekt.config.training import Distillation, Precision, TrainingConfig, TunedSide
+from dialekt.config.training import ObjectiveName, Precision, TrainingConfig, TunedSide, TuningMethod
 
 __all__ = [
     "CONFIG_NAME",
@@ -31,7 +31,6 @@ __all__ = [
     "CorpusConfig",
     "CorpusFormat",
     "DiagnosisConfig",
-    "Distillation",
     "EngineName",
     "EvaluationConfig",
     "Generator",
@@ -45,6 +44,7 @@ __all__ = [
     "ModelConfig",
     "NegativeSampling",
     "NegativesConfig",
+    "ObjectiveName",
     "PairsConfig",
     "Precision",
     "ProjectConfig",
@@ -63,5 +63,6 @@ __all__ = [
     "TeacherUse",
     "TrainingConfig",
     "TunedSide",
+    "TuningMethod",
     "load_config",
 ]

@@ -186,6 +186,9 @@ def _anchor(config: Config, folder: Path) -> Config:
                 update={"path": tuple(_anchor_log(name, folder) for name in config.logs.path)}
             ),
             "model": config.model.model_copy(update={"base": _anchor_model(config.model.base, folder)}),
+            "training": config.training.model_copy(
+                update={"distil_from": _anchor_optional(config.training.distil_from, folder)}
+            ),
             "teacher": config.teacher.model_copy(update={"model": _anchor_teacher(config.teacher.model, folder)}),
             "synthesis": config.synthesis.model_copy(
                 update={"doc2query_model": _anchor_optional(config.synthesis.doc2query_model, folder)}

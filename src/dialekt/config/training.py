@@ -1,11 +1,13 @@
 """The section on training."""
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from dialekt.config.section import PositiveInt, Section
+from dialekt.types import PairSource
 
 
 class Precision(StrEnum):
@@ -15,11 +17,24 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
-class Distillation(StrEnum):
-    """How the student is trained towards a teacher's scores."""
+class TuningMethod(StrEnum):
+    """What of the model training changes: all weights, or small matrices beside them that are merged in at the end."""
 
+    FULL = "full"
+    LORA = "lora"
+
+
+class ObjectiveName(StrEnum):
+    """What a training step can minimise; docs/objectives.md says when to take which."""
+
+    RANKING = "ranking"
+    SYMMETRIC = "symmetric"
+    TRIPLET = "triplet"
+    COSINE = "cosine"
+    COSENT = "cosent"
     LISTWISE = "listwise"
     MARGIN_MSE = "margin_mse"
+    EMBEDDING = "embedding"
 
 
 class TunedSide(StrEnum):
@@ -32,6 +47,15 @@ class TunedSide(StrEnum):
 class TrainingConfig(Section):
     """How the model is tuned. Everything unset is derived from data and machine, printed and recorded."""
 
+    method: TuningMethod = Field(
+        default=TuningMethod.FULL,
+        description="lora: low-rank matrices beside the linear layers are trained, and merged in at the end",
+    )
+    lora_rank: PositiveInt | None = Field(default=None, description="of the matrices of 'lora'; unset: 16")
+    freeze_embeddings: bool = Field(default=False, description="leave the word and position embeddings as they are")
+    frozen_layers: Annotated[int, Field(ge=0)] = Field(
+        default=0, description="leave this many of the lowest layers as they are, the embeddings too"
+    )
     side: TunedSide = Field(
         default=TunedSide.BOTH,
         description="query: documents keep the base model's vectors, so that its index stays valid; for a smaller gain",
@@ -56,11 +80,22 @@ class TrainingConfig(Section):
     temperature: Annotated[float, Field(gt=0)] = Field(
         default=0.05, description="cosines are divided by this before the softmax of the loss"
     )
-    distillation: Distillation = Field(
-        default=Distillation.LISTWISE, description="how a teacher's scores are learned, where there are any"
+    objectives: Mapping[ObjectiveName, Annotated[float, Field(gt=0)]] | None = Field(
+        default=None,
+        description="what is minimised, with weights: a name, a list of names, or a table such as "
+        "{ranking = 1.0, cosent = 0.5}; unset: ranking, and listwise as much where a teacher's scores are",
     )
-    distillation_weight: Annotated[float, Field(ge=0, le=1)] = Field(
-        default=0.5, description="part of the loss that a teacher's scores have; the rest is contrastive"
+    objective_sources: Mapping[ObjectiveName, tuple[PairSource, ...]] = Field(
+        default={}, description="sources of pairs that an objective learns from; one that is not named learns from all"
+    )
+    distil_from: str | None = Field(
+        default=None,
+        description="a larger embedding model, by name or folder, whose cosines the objective 'embedding' learns",
+    )
+    mask_above: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="a document is no negative of a query if the base model gives it more than this share of the "
+        "positive's cosine; unset: only judged answers and near-duplicates are no negatives",
     )
     hard_negatives: Annotated[int, Field(ge=0)] | None = Field(
         default=None, description="mined negatives per positive document and step"
@@ -92,3 +127,11 @@ class TrainingConfig(Section):
     interpolate: bool = Field(
         default=True, description="choose the mixture of base and tuned weights on the dev queries"
     )
+
+    @field_validator("objectives", mode="before")
+    @classmethod
+    def _named_objectives(cls, given: object) -> object:
+        """Read a name or a list of names as objectives of equal weight."""
+        if isinstance(given, str):
+            return {given: 1.0}
+        return dict.fromkeys(given, 1.0) if isinstance(given, Sequence) else given

@@ -21,6 +21,7 @@ class StageName(StrEnum):
     BASE_VECTORS = "base_vectors"
     NEGATIVES = "negatives"
     TEACHER = "teacher"
+    TEACHER_VECTORS = "teacher_vectors"
     GENERAL = "general"
     TRAINING = "training"
     TUNED_VECTORS = "tuned_vectors"

@@ -51,6 +51,14 @@ def teacher_model(workbench: Workbench) -> dict[str, str]:
     return named | base_model(workbench)
 
 
+def larger_model(workbench: Workbench) -> dict[str, str]:
+    """Identify the embedding model whose cosines training learns by its content."""
+    from dialekt.models.base import describe_model
+
+    name = workbench.config.training.distil_from
+    return {} if name is None else {"larger model": describe_model(name)}
+
+
 def labels(workbench: Workbench) -> dict[str, str]:
     """Hash what people said of top results; a file that is not there says nothing."""
     path = workbench.config.evaluation.labels

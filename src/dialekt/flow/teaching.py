@@ -7,7 +7,7 @@ from dialekt.config import Config, TunedSide
 from dialekt.flow import forgetting
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
-from dialekt.types import ReportProgress, Role
+from dialekt.types import ReportProgress, Role, Split
 
 if TYPE_CHECKING:
     from dialekt.negatives.remining import Reminer
@@ -59,6 +59,8 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         dev_texts=dev_set.texts,
         remine=_reminer(workbench, progress),
         document_vectors=base_vectors,
+        base_vectors=workbench.folder(StageName.BASE_VECTORS),
+        wanted_vectors=workbench.folder_if_any(StageName.TEACHER_VECTORS),
         general=forgetting.guard(workbench, frozen=base_vectors is not None),
     )
     return stage.run(config.training, inputs, out, progress=progress)
@@ -71,6 +73,21 @@ def frozen_documents(workbench: Workbench) -> Path | None:
             return workbench.folder(StageName.BASE_VECTORS)
         case TunedSide.BOTH:
             return None
+
+
+def encode_with_teacher(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
+    """Documents and train queries → the vectors of a larger embedding model, whose cosines training learns."""
+    from dialekt.config import ModelConfig
+    from dialekt.models import vectors
+    from dialekt.models.encoder import Encoder
+
+    name = workbench.config.training.distil_from
+    assert name is not None
+    encoder = Encoder.load(name, ModelConfig(base=name, device=workbench.config.model.device))
+    inputs = vectors.VectorsInputs(
+        corpus=workbench.folder(StageName.CORPUS), split=workbench.folder(StageName.PAIRS), splits=(Split.TRAIN,)
+    )
+    return vectors.run(encoder, inputs, out, progress=progress)
 
 
 def teach(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:

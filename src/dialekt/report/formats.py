@@ -38,6 +38,7 @@ STAGE_LABELS = {
     "base_vectors": "Base vectors",
     "negatives": "Negatives",
     "teacher": "Teacher",
+    "teacher_vectors": "Vectors of the larger model",
     "general": "General queries",
     "training": "Training",
     "tuned_vectors": "Tuned vectors",

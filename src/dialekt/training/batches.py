@@ -5,14 +5,15 @@ short, so a step then holds more pairs for little more work. No document occurs 
 """
 
 import heapq
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dialekt.training.examples import Examples, TokenTable
+from dialekt.training.examples import Examples
+from dialekt.training.tables import TokenTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,10 @@ class StepBatch:
     `targets` (pairs,) is the column of each pair's own document. `masked` (pairs, documents) is true where a document
     of the step answers the query too: it is neither its target nor a negative. `weights` (pairs,). `discounts`
     (pairs, documents) is the logarithm of a weak negative's weight and 0 elsewhere, None without weak negatives.
-    `teacher` (pairs, documents) holds a teacher's logits and NaN where there are none, None without a teacher.
-    `frozen` (documents, dimension) takes the place of `documents` where only the query side is tuned.
+    `teacher` (pairs, documents) holds a teacher's logits and NaN where there are none, None without a teacher;
+    `grades` (pairs, documents) judgments in [0, 1], NaN where there are none; `wanted` (pairs, documents) the cosines
+    of another embedding model. `sources` (pairs,) are places in `SOURCES`. `frozen` (documents, dimension) takes the
+    place of `documents` where only the query side is tuned.
     """
 
     queries: tuple[TextBatch, ...]
@@ -107,6 +110,14 @@ class StepBatch:
     discounts: Tensor | None = None
     teacher: Tensor | None = None
     frozen: Tensor | None = None
+    grades: Tensor | None = None
+    wanted: Tensor | None = None
+    sources: Tensor | None = None
+
+    @property
+    def token_ids(self) -> Tensor:
+        """The ids of all tokens of the step, padding included; (tokens,)."""
+        return torch.cat([part.input_ids.flatten() for part in (*self.queries, *self.documents)])
 
     def to(self, device: torch.device) -> "StepBatch":
         """Return the batch on another device."""
@@ -114,28 +125,42 @@ class StepBatch:
         def move(batch: TextBatch) -> TextBatch:
             return TextBatch(*(part.to(device) for part in (batch.input_ids, batch.attention_mask, batch.rows)))
 
-        return StepBatch(
-            tuple(map(move, self.queries)),
-            tuple(map(move, self.documents)),
-            self.targets.to(device),
-            self.masked.to(device),
-            self.weights.to(device),
-            *(None if part is None else part.to(device) for part in (self.discounts, self.teacher, self.frozen)),
+        tensors = {name: value for name in _TENSORS if (value := getattr(self, name)) is not None}
+        moved = {name: value.to(device) for name, value in tensors.items()}
+        return replace(
+            self, queries=tuple(map(move, self.queries)), documents=tuple(map(move, self.documents)), **moved
         )
 
 
+_TENSORS = tuple(field.name for field in fields(StepBatch) if field.name not in {"queries", "documents"})
+
+
 def collate(
-    examples: Examples, step: NDArray[np.int32], *, hard_negatives: int, piece: Piece, pad_id: int, seed: int
+    examples: Examples,
+    step: NDArray[np.int32],
+    *,
+    hard_negatives: int,
+    piece: Piece,
+    pad_id: int,
+    seed: int,
+    mask_above: float | None = None,
 ) -> StepBatch:
-    """Build the tensors of a step: its queries, their documents, and `hard_negatives` mined ones per document."""
+    """Build the tensors of a step: its queries, their documents, and `hard_negatives` mined ones per document.
+
+    With `mask_above`, a document that the guide puts nearer to a query than this share of the cosine of its positive is
+    no negative of it.
+    """
     queries = examples.pair_query[step]
     positives = examples.pair_document[step]
     negatives = _draw_negatives(examples, queries, positives, count=hard_negatives, seed=seed)
     documents, columns = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
     targets = columns[: len(positives)]
     masked = examples.is_answer(queries, documents)
+    if mask_above is not None:
+        masked |= _too_near(examples, queries, documents, targets, share=mask_above)
     masked[np.arange(len(step)), targets] = False
     weak, scores, frozen = examples.weak_negatives, examples.teacher_scores, examples.frozen
+    grades, wanted = examples.grades, examples.wanted
     return StepBatch(
         queries=_pad(examples.query_tokens, queries, piece=piece, pad_id=pad_id),
         documents=() if frozen else _pad(examples.document_tokens, documents, piece=piece, pad_id=pad_id),
@@ -145,7 +170,31 @@ def collate(
         discounts=torch.from_numpy(np.log(weak.look_up(queries, documents, 1.0))) if len(weak) else None,
         teacher=torch.from_numpy(scores.look_up(queries, documents, np.nan)) if len(scores) else None,
         frozen=torch.from_numpy(frozen.of(documents)) if frozen else None,
+        grades=torch.from_numpy(grades.look_up(queries, documents, np.nan)) if len(grades) else None,
+        wanted=torch.from_numpy(wanted.cosines(queries, documents)) if wanted else None,
+        sources=torch.from_numpy(examples.pair_source[step]),
     )
+
+
+def _too_near(
+    examples: Examples,
+    queries: NDArray[np.int32],
+    documents: NDArray[np.int32],
+    targets: NDArray[np.int64],
+    *,
+    share: float,
+) -> NDArray[np.bool_]:
+    """Tell which documents may be answers that nobody judged; (queries, documents).
+
+    The limit lies `1 − share` of the positive's cosine below it, also where that is negative.
+
+    Reference: GISTEmbed, Solatorio 2024, https://arxiv.org/abs/2402.16829, with the margin of NV-Retriever.
+    """
+    assert examples.guide is not None
+    cosines = examples.guide.cosines(queries, documents)
+    positives = cosines[np.arange(len(queries)), targets][:, None]  # (queries, 1)
+    found: NDArray[np.bool_] = cosines > positives - (1 - share) * np.abs(positives)
+    return found
 
 
 def _draw_negatives(

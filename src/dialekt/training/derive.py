@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.config import Precision, TrainingConfig
+from dialekt.config import Precision, TrainingConfig, TuningMethod
 from dialekt.errors import ConfigError
 from dialekt.training.examples import Examples
 from dialekt.training.records import LEAST_DOCUMENT_TOKENS, Derived
@@ -16,6 +16,10 @@ BYTES_PER_TOKEN_AND_LAYER = 40
 
 MOST_FROZEN_NEGATIVES = 8
 """Hard negatives per document where no document is encoded."""
+
+
+LORA_RATE = 10
+"""How much larger the learning rate of low-rank matrices is (docs/experiments.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Recipe:
     mini_batch_tokens: int
     precision: Precision
     evaluations: int
+    mask_above: float | None
     derived: Mapping[str, Derived]
 
 
@@ -75,7 +80,7 @@ def derive_recipe(
     )
     batch = choices.number("batch_size", config.batch_size, *_batch_size(pairs, queries_per_document, on_gpu=on_gpu))
     epochs = choices.number("epochs", config.epochs, *_epochs(pairs))
-    learning_rate = choices.number("learning_rate", config.learning_rate, *_learning_rate(int(batch)))
+    learning_rate = choices.number("learning_rate", config.learning_rate, *_learning_rate(int(batch), config.method))
     precision = config.precision
     if precision is None:
         precision = machine.precision
@@ -104,6 +109,7 @@ def derive_recipe(
         ),
         precision=precision,
         evaluations=int(choices.number("evaluations", config.evaluations, *_evaluations(pairs, epochs))),
+        mask_above=config.mask_above,
         derived=choices.derived,
     )
 
@@ -137,10 +143,11 @@ def _batch_size(pairs: int, queries_per_document: int, *, on_gpu: bool) -> tuple
     return size, why
 
 
-def _learning_rate(batch_size: int) -> tuple[float, str]:
-    """Scale with the square root of the batch: https://arxiv.org/abs/2205.10287."""
-    scaled = float(np.clip(5e-5 * np.sqrt(batch_size / 64), 2e-5, 1e-4))
-    return float(f"{scaled:.1e}"), f"5e-5 at 64 pairs a step, with the square root of the batch of {batch_size}"
+def _learning_rate(batch_size: int, method: TuningMethod) -> tuple[float, str]:
+    """Scale with the square root of the batch (https://arxiv.org/abs/2205.10287); low-rank matrices take more."""
+    times, rate = (LORA_RATE, "5e-4") if method is TuningMethod.LORA else (1, "5e-5")
+    scaled = times * float(np.clip(5e-5 * np.sqrt(batch_size / 64), 2e-5, 1e-4))
+    return float(f"{scaled:.1e}"), f"{rate} at 64 pairs a step, with the square root of the batch of {batch_size}"
 
 
 def default_epochs(pairs: int) -> float:

@@ -1,55 +1,17 @@
 """Training examples as arrays: tokens cached once, positives and negatives as sorted code tables."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.errors import StorageError
 from dialekt.models.vectors import Vectors
-from dialekt.types import Document, HardNegative, Pair, Qrel, Query, Role, TeacherScore
+from dialekt.training.tables import FrozenVectors, PairValues, Space, Tokenise, TokenTable, rows_of
+from dialekt.types import Document, HardNegative, Pair, PairSource, Qrel, Query, Role, TeacherScore
 
-Tokenise = Callable[[Sequence[str], Role], list[list[int]]]
-"""Texts and their role → token ids, with prompt and special tokens."""
-
-
-@dataclass(frozen=True, slots=True)
-class TokenTable:
-    """Token ids of many texts in one flat array; text i is `ids[offsets[i]:offsets[i + 1]]`."""
-
-    ids: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-
-    def row(self, index: int) -> NDArray[np.int32]:
-        """Return the token ids of one text."""
-        return self.ids[self.offsets[index] : self.offsets[index + 1]]
-
-    @property
-    def lengths(self) -> NDArray[np.int64]:
-        """Tokens per text."""
-        return np.diff(self.offsets)
-
-    def cut(self, max_tokens: int) -> "TokenTable":
-        """Return a table in which every text has at most `max_tokens` tokens; the last token (separator) stays."""
-        rows = [self.ids[start:end] for start, end in pairwise(self.offsets)]
-        cut = [row if len(row) <= max_tokens else np.append(row[: max_tokens - 1], row[-1]) for row in rows]
-        return _to_table(cut)
-
-    @classmethod
-    def of(cls, texts: Sequence[str], role: Role, tokenise: Tokenise) -> "TokenTable":
-        """Tokenise texts in slices."""
-        rows: list[NDArray[np.int32]] = []
-        for start in range(0, len(texts), 4096):
-            rows.extend(np.asarray(ids, dtype=np.int32) for ids in tokenise(texts[start : start + 4096], role))
-        return _to_table(rows)
-
-
-def _to_table(rows: Sequence[NDArray[np.int32]]) -> TokenTable:
-    lengths = np.fromiter((len(row) for row in rows), dtype=np.int64, count=len(rows))
-    ids = np.concatenate(rows) if rows else np.zeros(0, dtype=np.int32)
-    return TokenTable(ids.astype(np.int32, copy=False), np.concatenate([[0], np.cumsum(lengths)]))
+SOURCES = tuple(PairSource)
+"""The sources of pairs, in the order of the numbers that stand for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,66 +27,17 @@ class Kin:
 
 
 @dataclass(frozen=True, slots=True)
-class PairValues:
-    """A number for some (query row, document row): `codes` are query · documents + document, ascending."""
-
-    codes: NDArray[np.int64]
-    values: NDArray[np.float32]
-    documents: int
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def look_up(self, queries: NDArray[np.int32], documents: NDArray[np.int32], default: float) -> NDArray[np.float32]:
-        """Return the number of every (query, document), `default` where there is none; (queries, documents)."""
-        codes = queries.astype(np.int64)[:, None] * self.documents + documents[None, :]
-        places = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
-        return np.where(self.codes[places] == codes, self.values[places], np.float32(default))
-
-    @classmethod
-    def of(
-        cls,
-        numbers: Iterable[tuple[str, str, float]],
-        query_row: Mapping[str, int],
-        document_row: Mapping[str, int],
-    ) -> "PairValues":
-        """Build the table from (query id, document id, number); those of unknown ids are left out."""
-        known = {
-            query_row[query] * len(document_row) + document_row[document]: number
-            for query, document, number in numbers
-            if query in query_row and document in document_row
-        }
-        codes = np.array(sorted(known), dtype=np.int64)
-        values = np.array([known[code] for code in codes.tolist()], dtype=np.float32)
-        return cls(codes, values, len(document_row))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FrozenDocuments:
-    """Vectors of documents that training leaves as they are.
-
-    `vectors` is float32 (all documents, dimension), L2-normalised and mapped; `rows` (documents,) says which of them
-    each document of the examples has.
-    """
-
-    vectors: NDArray[np.float32]
-    rows: NDArray[np.int64]
-
-    def of(self, documents: NDArray[np.int32]) -> NDArray[np.float32]:
-        """Return the vectors of some documents; (documents, dimension)."""
-        return np.ascontiguousarray(self.vectors[self.rows[documents]])
-
-
-@dataclass(frozen=True, slots=True)
 class Examples:
     """Everything a training step needs, by row number.
 
     Row numbers of queries and documents count the queries with a pair and the documents that occur in a pair or as
     a negative. `answer_codes` holds `query * kin.count + number` for the parent and the cluster of every judged answer,
     also of those that are no pair, sorted, so that no answer of a query is ever used as its negative. `negatives`
-    lists rows of hard negatives per query, best first. `weak_negatives` holds the weights of those that count for less
-    than 1, `teacher_scores` the logits of a teacher. `frozen` holds the documents' vectors where only the query side
-    is tuned, and `document_tokens` no tokens then.
+    lists rows of hard negatives per query, best first. `pair_source` holds places in `SOURCES`. `weak_negatives` holds
+    the weights of those that count for less than 1, `teacher_scores` the logits of a teacher, `grades` judgments in
+    [0, 1] with hard negatives as 0. `frozen` holds the documents' vectors where only the query side is tuned, and
+    `document_tokens` no tokens then. `guide` is the space of a model that says which documents are too near to be
+    negatives, `wanted` that of a model whose cosines are learnt.
     """
 
     query_ids: tuple[str, ...]
@@ -139,7 +52,11 @@ class Examples:
     negatives: tuple[NDArray[np.int32], ...]
     weak_negatives: PairValues
     teacher_scores: PairValues
-    frozen: FrozenDocuments | None = None
+    pair_source: NDArray[np.int8]
+    grades: PairValues
+    frozen: FrozenVectors | None = None
+    guide: Space | None = None
+    wanted: Space | None = None
 
     def is_answer(self, queries: NDArray[np.int32], documents: NDArray[np.int32]) -> NDArray[np.bool_]:
         """Tell for every (query row, document row) whether the document answers the query; (queries, documents)."""
@@ -152,12 +69,18 @@ class Examples:
 
     def with_negatives(self, negatives: Sequence[HardNegative]) -> "Examples":
         """Return the same examples with other hard negatives; those of unknown documents are left out."""
-        query_row, document_row = _rows(self.query_ids), _rows(self.document_ids)
+        query_row, document_row = rows_of(self.query_ids), rows_of(self.document_ids)
         return replace(
             self,
             negatives=_negative_rows(negatives, query_row, document_row),
             weak_negatives=_weak_negatives(negatives, query_row, document_row),
         )
+
+    def taught(self, scores: Sequence[TeacherScore]) -> "Examples":
+        """Return the same examples with a teacher's scores; those of unknown ids are left out."""
+        numbers = ((score.query_id, score.document_id, score.score) for score in scores)
+        known = PairValues.of(numbers, rows_of(self.query_ids), rows_of(self.document_ids))
+        return replace(self, teacher_scores=known)
 
     def cut(self, *, max_query_tokens: int, max_document_tokens: int) -> "Examples":
         """Return the same examples with texts cut to their first tokens."""
@@ -168,18 +91,13 @@ class Examples:
         )
 
     def freeze(self, vectors: Vectors) -> "Examples":
-        """Return the same examples whose documents keep the given vectors.
+        """Return the same examples whose documents keep the given vectors; `StorageError` for one without."""
+        found = FrozenVectors.pick(vectors.document_vectors, vectors.document_ids, self.document_ids, of="documents")
+        return replace(self, frozen=found)
 
-        Raises `StorageError` for a document without one.
-        """
-        known = _rows(vectors.document_ids)
-        if missing := [document_id for document_id in self.document_ids if document_id not in known]:
-            raise StorageError(
-                f"{len(missing)} documents of the examples have no vector",
-                hint="the vectors belong to another corpus: run the stage again",
-            )
-        rows = np.array([known[document_id] for document_id in self.document_ids], dtype=np.int64)
-        return replace(self, frozen=FrozenDocuments(vectors.document_vectors, rows))
+    def space(self, vectors: Vectors) -> Space:
+        """Return the examples in the space of a model; `StorageError` for a text without a vector."""
+        return Space.of(vectors, self.query_ids, self.document_ids)
 
 
 def build_examples(
@@ -190,26 +108,35 @@ def build_examples(
     *,
     tokenise: Tokenise,
     qrels: Sequence[Qrel] = (),
-    scores: Sequence[TeacherScore] = (),
     keep_all_documents: bool = False,
+    graded: bool = False,
 ) -> Examples:
     """Turn tables into arrays. `keep_all_documents` tokenises the whole corpus, which re-mining needs.
 
-    `qrels` with a grade above 0 are answers too, though they may be no pair: cut by a limit, or of a lower grade.
+    `qrels` with a grade above 0 are answers too, though they may be no pair: cut by a limit, or of a lower grade. With
+    `graded` all judged documents are kept, and what was judged low stands behind the mined negatives.
     """
     used = {pair.document_id for pair in pairs} | {negative.document_id for negative in negatives}
-    kept = [document for document in documents if keep_all_documents or document.id in used]
+    if graded:
+        used |= {qrel.document_id for qrel in qrels}
+    kept = [
+        document
+        for document in documents
+        if keep_all_documents or document.id in used or (graded and document.parent_id in used)
+    ]
     document_ids = tuple(document.id for document in kept)
-    document_row = _rows(document_ids)
+    document_row = rows_of(document_ids)
     paired = {pair.query_id for pair in pairs}
     asked = [query for query in queries if query.id in paired]
     query_ids = tuple(query.id for query in asked)
-    query_row = _rows(query_ids)
+    query_row = rows_of(query_ids)
     kin = _kin(kept)
     pair_query = np.array([query_row[pair.query_id] for pair in pairs], dtype=np.int32)
     pair_document = np.array([document_row[pair.document_id] for pair in pairs], dtype=np.int32)
+    judged = _judged(qrels, query_row, kept)
     answers = [*zip(pair_query.tolist(), pair_document.tolist(), strict=True)]
-    answers += _judged_answers(qrels, query_row, kept)
+    answers += [(one.query, row) for one in judged if one.grade > 0 for row in one.documents]
+    grades = _grades(pairs, negatives, judged, query_row, document_row) if graded else _no_values(document_row)
     return Examples(
         query_ids=query_ids,
         document_ids=document_ids,
@@ -220,16 +147,12 @@ def build_examples(
         pair_weight=np.array([pair.weight for pair in pairs], dtype=np.float32),
         kin=kin,
         answer_codes=_codes(answers, kin),
-        negatives=_negative_rows(negatives, query_row, document_row),
+        negatives=_negative_rows(negatives, query_row, document_row, behind=judged if graded else ()),
         weak_negatives=_weak_negatives(negatives, query_row, document_row),
-        teacher_scores=PairValues.of(
-            ((score.query_id, score.document_id, score.score) for score in scores), query_row, document_row
-        ),
+        pair_source=np.array([SOURCES.index(pair.source) for pair in pairs], dtype=np.int8),
+        grades=grades,
+        teacher_scores=_no_values(document_row),
     )
-
-
-def _rows(ids: Sequence[str]) -> dict[str, int]:
-    return {identifier: row for row, identifier in enumerate(ids)}
 
 
 def _weak_negatives(
@@ -239,19 +162,53 @@ def _weak_negatives(
     return PairValues.of(weak, query_row, document_row)
 
 
-def _judged_answers(
-    qrels: Sequence[Qrel], query_row: Mapping[str, int], kept: Sequence[Document]
-) -> list[tuple[int, int]]:
-    """Return (query row, document row) of every judged answer; judgments name parents, and count for their chunks."""
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """A judgment by rows: its query, and the units of the judged document."""
+
+    query: int
+    documents: tuple[int, ...]
+    grade: float
+
+    @property
+    def unit(self) -> int | None:
+        """The unit that the grade is true of: of several chunks nobody knows which one was meant, unless none is."""
+        return self.documents[0] if len(self.documents) == 1 else None
+
+
+def _judged(qrels: Sequence[Qrel], query_row: Mapping[str, int], kept: Sequence[Document]) -> list[_Judged]:
+    """Return the judgments of known queries and documents; they name parents, and count for their chunks."""
     by_parent: dict[str, list[int]] = {}
     for row, document in enumerate(kept):
         by_parent.setdefault(document.parent_id or document.id, []).append(row)
     return [
-        (query_row[qrel.query_id], row)
+        _Judged(query_row[qrel.query_id], tuple(by_parent[qrel.document_id]), qrel.grade)
         for qrel in qrels
-        if qrel.grade > 0 and qrel.query_id in query_row
-        for row in by_parent.get(qrel.document_id, ())
+        if qrel.query_id in query_row and qrel.document_id in by_parent
     ]
+
+
+def _grades(
+    pairs: Sequence[Pair],
+    negatives: Sequence[HardNegative],
+    judged: Sequence[_Judged],
+    query_row: Mapping[str, int],
+    document_row: Mapping[str, int],
+) -> PairValues:
+    """Return the known grades over the highest one: of hard negatives 0, then of judgments, and above all of pairs."""
+    count = len(document_row)
+    known = {
+        query_row[item.query_id] * count + document_row[item.document_id]: 0.0
+        for item in negatives
+        if item.query_id in query_row and item.document_id in document_row
+    }
+    known |= {one.query * count + one.unit: max(one.grade, 0.0) for one in judged if one.unit is not None}
+    known |= {query_row[pair.query_id] * count + document_row[pair.document_id]: pair.grade for pair in pairs}
+    return PairValues.by_code(known, count, scale=max(known.values(), default=1.0))
+
+
+def _no_values(document_row: Mapping[str, int]) -> PairValues:
+    return PairValues.by_code({}, len(document_row))
 
 
 def _kin(kept: Sequence[Document]) -> Kin:
@@ -270,10 +227,18 @@ def _codes(answers: Sequence[tuple[int, int]], kin: Kin) -> NDArray[np.int64]:
 
 
 def _negative_rows(
-    negatives: Sequence[HardNegative], query_row: Mapping[str, int], document_row: Mapping[str, int]
+    negatives: Sequence[HardNegative],
+    query_row: Mapping[str, int],
+    document_row: Mapping[str, int],
+    *,
+    behind: Sequence[_Judged] = (),
 ) -> tuple[NDArray[np.int32], ...]:
-    rows: dict[str, list[int]] = {identifier: [] for identifier in query_row}
+    """Return the rows of every query's negatives, best first, and `behind` them what was judged."""
+    rows: list[dict[int, None]] = [{} for _ in query_row]
     for negative in negatives:
-        if negative.query_id in rows and negative.document_id in document_row:
-            rows[negative.query_id].append(document_row[negative.document_id])
-    return tuple(np.array(rows[identifier], dtype=np.int32) for identifier in query_row)
+        if negative.query_id in query_row and negative.document_id in document_row:
+            rows[query_row[negative.query_id]][document_row[negative.document_id]] = None
+    for one in behind:
+        if one.unit is not None:
+            rows[one.query][one.unit] = None
+    return tuple(np.array([*found], dtype=np.int32) for found in rows)

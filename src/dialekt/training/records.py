@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dialekt.config import ModelConfig
 from dialekt.types import HardNegative, Role
 
-STAGE_VERSION = 3  # here and not in stage.py, so that skipping a finished training does not load torch
+STAGE_VERSION = 4  # here and not in stage.py, so that skipping a finished training does not load torch
 
 LEAST_DOCUMENT_TOKENS = 128
 """What training reads of a document where the user sets no limit, on the slowest device."""
@@ -42,6 +42,8 @@ class TrainingInputs:
     `made_dev_queries` says that the dev queries were made from documents, as the training queries were.
     `remine` mines hard negatives again with the model under training; None where re-mining is off.
     `document_vectors` is the folder of the base model's vectors where only the query side is tuned, else None.
+    `base_vectors` is that folder where the base model says which documents are no negatives, `wanted_vectors` that of
+    the model whose cosines are learnt.
     `general` guards against forgetting; None where nothing does.
     """
 
@@ -57,6 +59,8 @@ class TrainingInputs:
     teacher: Path | None = None
     remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
     document_vectors: Path | None = None
+    base_vectors: Path | None = None
+    wanted_vectors: Path | None = None
     general: GeneralGuard | None = None
 
 
@@ -94,9 +98,14 @@ class Mixture:
 
 @dataclass(frozen=True, slots=True)
 class TrainingFacts:
-    """What was trained, how, how fast, and what the dev queries say of it. `side` is a `TunedSide`."""
+    """What was trained, how, how fast, and what the dev queries say of it.
 
+    `method` is a `TuningMethod`, `side` a `TunedSide`; `trained_weights` counts the numbers that training could change.
+    """
+
+    method: str
     side: str
+    trained_weights: int
     pairs: int
     queries: int
     steps: int

@@ -5,20 +5,24 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_model, save_model
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from dialekt.config import Distillation, Precision
+from dialekt.config import Precision
 from dialekt.training.batches import Piece, Plan, StepBatch, TextBatch, collate
 from dialekt.training.derive import Recipe
 from dialekt.training.examples import Examples
-from dialekt.training.losses import distillation_loss, matryoshka_loss, ranking_loss
+from dialekt.training.lazy_embedding import LazyAdamW, LazyEmbedding
+from dialekt.training.objective import Objective
 
+WEIGHTS = "model.safetensors"
 TEXTS_PER_PIECE = 32
 """Texts encoded together: enough to fill the matrix units, few enough that their lengths are alike."""
 
@@ -55,45 +59,8 @@ class PlannedSteps(Dataset[dict[str, StepBatch]]):
             piece=Piece(TEXTS_PER_PIECE, self.recipe.mini_batch_tokens),
             pad_id=self.pad_id,
             seed=self.seed + index,
+            mask_above=self.recipe.mask_above,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Objective:
-    """What a step minimises. `distillation_weight` is the part of a teacher's scores, where the step has any."""
-
-    dimensions: tuple[int, ...]
-    temperature: float
-    distillation: Distillation = Distillation.LISTWISE
-    distillation_weight: float = 0.0
-
-    def loss(self, queries: Tensor, documents: Tensor, batch: StepBatch) -> Tensor:
-        """Return the contrastive loss, mixed with that of the teacher's scores, inside Matryoshka."""
-
-        def of_prefix(query_vectors: Tensor, document_vectors: Tensor) -> Tensor:
-            contrastive = ranking_loss(
-                query_vectors,
-                document_vectors,
-                targets=batch.targets,
-                masked=batch.masked,
-                weights=batch.weights,
-                temperature=self.temperature,
-                discounts=batch.discounts,
-            )
-            if batch.teacher is None or not self.distillation_weight:
-                return contrastive
-            taught = distillation_loss(
-                self.distillation,
-                query_vectors,
-                document_vectors,
-                targets=batch.targets,
-                teacher=batch.teacher,
-                weights=batch.weights,
-                temperature=self.temperature,
-            )
-            return torch.lerp(contrastive, taught, self.distillation_weight)
-
-        return matryoshka_loss(queries, documents, dimensions=self.dimensions, loss=of_prefix)
 
 
 class RankingStep(nn.Module):
@@ -106,12 +73,30 @@ class RankingStep(nn.Module):
     by group forward and backward again. The result is the same, the memory that of one group.
     """
 
-    def __init__(self, model: SentenceTransformer, *, objective: Objective, recipe: Recipe) -> None:
+    def __init__(
+        self,
+        model: SentenceTransformer,
+        *,
+        objective: Objective,
+        recipe: Recipe,
+        embedding: LazyEmbedding | None = None,
+    ) -> None:
         super().__init__()
         self.model = model
+        self.embedding = embedding
         self.objective = objective
         self.precision = recipe.precision
         self.mini_batch_tokens = recipe.mini_batch_tokens
+
+    def run(self, batch: StepBatch, backward: Callable[[Tensor], None]) -> Tensor:
+        """Compute loss and gradients of a step, in one piece or with gradient caching; return the detached loss."""
+        if self.embedding is not None:
+            self.embedding.open(batch.token_ids)
+        if self.is_too_large(batch):
+            return self.backward_cached(batch, backward)
+        loss: Tensor = self(batch)
+        backward(loss)
+        return loss.detach()
 
     def forward(self, batch: StepBatch) -> Tensor:
         """Return the loss with its graph."""
@@ -189,12 +174,21 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     ) -> Tensor:
         """Compute loss and gradients of one step."""
         model.train()
-        batch = inputs["batch"].to(self.args.device)
-        if self.loss.is_too_large(batch):
-            return self.loss.backward_cached(batch, self.accelerator.backward)
-        loss: Tensor = self.loss(batch)
-        self.accelerator.backward(loss)
-        return loss.detach()
+        return self.loss.run(inputs["batch"].to(self.args.device), self.accelerator.backward)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """Return AdamW; where word embeddings are read lazily, one that updates their touched rows alone."""
+        optimizer: torch.optim.Optimizer = super().create_optimizer(model)
+        if self.loss.embedding is not None:
+            self.optimizer = optimizer = LazyAdamW(optimizer.param_groups, embedding=self.loss.embedding, fused=True)
+        return optimizer
+
+    def _clip_grad_norm(self, model: nn.Module) -> Tensor:
+        """Clip the gradients of all weights and of the touched rows together; return their norm before."""
+        lazy = self.loss.embedding
+        rows = [] if lazy is None or lazy.rows is None else [lazy.rows]
+        norm: Tensor = self.accelerator.clip_grad_norm_([*model.parameters(), *rows], self.args.max_grad_norm)
+        return norm
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the clock to every entry of the history; a resumed run goes on from the last one."""
@@ -204,10 +198,15 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         super().log({**logs, "seconds": round(seconds, 3)}, start_time)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
-        folder = output_dir or self.args.output_dir
+        """Write the weights as they are while they are trained, low-rank matrices beside their layers included."""
+        folder = Path(output_dir or str(self.args.output_dir))
+        folder.mkdir(parents=True, exist_ok=True)
         assert self.model is not None
-        self.model.save_pretrained(folder, create_model_card=False)
-        torch.save(self.args, f"{folder}/training_args.bin")
+        save_model(self.model, str(folder / WEIGHTS))
+        torch.save(self.args, folder / "training_args.bin")
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:
+        load_model(self.model, Path(checkpoint_path) / WEIGHTS)
 
 
 def seconds_per_step(step: RankingStep, batches: list[StepBatch], device: torch.device) -> float:
@@ -216,11 +215,7 @@ def seconds_per_step(step: RankingStep, batches: list[StepBatch], device: torch.
     step.train()
     for batch in batches:
         start = time.perf_counter()
-        moved = batch.to(device)
-        if step.is_too_large(moved):
-            step.backward_cached(moved, lambda loss: loss.backward())  # type: ignore[no-untyped-call]
-        else:
-            step(moved).backward()
+        step.run(batch.to(device), lambda loss: loss.backward())  # type: ignore[no-untyped-call]
         seconds.append(time.perf_counter() - start)
         step.zero_grad(set_to_none=True)
     return float(np.median(np.array(seconds)))

@@ -15,6 +15,7 @@ NOTHING = Facts({})
 ID_CHARACTERS = 16
 WORK = {  # what a stage's speed is counted in: the fact and its unit
     "base_vectors": ("tokens_per_second", "tokens/s"),
+    "teacher_vectors": ("tokens_per_second", "tokens/s"),
     "tuned_vectors": ("tokens_per_second", "tokens/s"),
     "training": ("pairs_per_second", "pairs/s"),
 }
