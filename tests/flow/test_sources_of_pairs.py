@@ -127,6 +127,19 @@ def test_a_teacher_hands_its_corrections_to_training(small_beir: Path, tiny_mode
     assert records[StageName.EVALUATION].facts["leaks"]["pairs"] == records[StageName.TEACHER].facts["pairs"]
 
 
+def test_a_larger_model_is_distilled(small_beir: Path, tiny_model: Path, tmp_path: Path) -> None:
+    """Its vectors are a stage of their own, its cosines an objective, and the base model guides the mask."""
+    home = project(tmp_path, small_beir, tiny_model, '[evaluation]\ngeneral = "off"\n')
+    shutil.copytree(small_beir, home / "data", dirs_exist_ok=True)
+    shutil.copytree(tiny_model, home / "larger")
+    distilled = ("training.distil_from=larger", "training.mask_above=0.9")
+    records = {one.stage: one for one in run(open_project(home, overrides=distilled), until=StageName.TRAINING)}
+    assert records[StageName.TEACHER_VECTORS].facts["documents"] == 80
+    facts = records[StageName.TRAINING].facts
+    assert "ranking (50%) and KL towards another embedding model (50%)" in facts["loss"]
+    assert "larger" in facts["derived"]["objectives"]["why"]
+
+
 def test_a_stage_that_the_project_does_not_have_says_why(finished_project: Path) -> None:
     """Asking for a stage that is not configured is an error with the setting that adds it."""
     with pytest.raises(ConfigError, match="has no stage 'logs'") as caught:
