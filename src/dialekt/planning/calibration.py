@@ -66,6 +66,12 @@ class SearchSpeed:
         """The most rows that were measured."""
         return max(trial.rows for trial in self.trials)
 
+    @property
+    def scatter(self) -> float:
+        """The largest share by which rounds of one trial differ."""
+        both = [one for trial in self.trials for one in (trial.alone, trial.service)]
+        return max(one.high / one.low - 1 for one in both)
+
     def alone(self, layout: Layout) -> Growth:
         """Return how the time of one search by itself grows."""
         return fit([Observation(one.read_rows, one.dimensions, one.alone) for one in self._of(layout)])

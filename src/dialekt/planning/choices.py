@@ -28,6 +28,7 @@ from dialekt.planning.records import (
 from dialekt.planning.storage import quantizations, stored
 from dialekt.types import Interval
 
+_WORTH_MEASURING = 0.75
 NOT_MEASURED_ENGINE = "search in this engine was not measured here"
 
 
@@ -92,10 +93,7 @@ def recommend(choices: Sequence[Choice], workload: Workload) -> Choice | None:
     unknown for all, memory and storage decide.
     """
     good = [one for one in choices if _allowed(one, workload)]
-    answering = [one for one in good if one.machines.value is not None] or [
-        one for one in good if one.search_seconds.value is None
-    ]
-    return min(answering, key=_cost, default=None)
+    return min(filter(_answers, good), key=_cost, default=None)
 
 
 def _cost(choice: Choice) -> tuple[bool, float, float, float]:
@@ -147,7 +145,9 @@ def _search_seconds(workload: Workload, layout: Layout, grounds: Grounds) -> Fig
         return unknown(NOT_MEASURED_ENGINE)
     line = grounds.search.alone(layout)
     found = line.seconds(_read_rows(workload.units, layout, grounds.partitions), layout.searched)
-    how = f"{growth.MODEL}, from at most {grounds.search.largest:,} rows, {grounds.search.oversampling:g} per result"
+    how = (
+        f"{growth.MODEL}, from at most {grounds.search.largest:,} rows, {grounds.search.oversampling:g} candidates each"
+    )
     return Figure(found.value, found.low, found.high, Basis.MEASURED, how)
 
 
@@ -215,25 +215,35 @@ def _changes(
     found.append(_moved(twice, choices, recommended, grounds, f"--latency-ms {twice.latency_seconds * 1_000:g}"))
     larger = replace(workload, memory_bytes=2 * workload.memory_bytes)
     found.append(_moved(larger, choices, recommended, grounds, f"--memory-per-machine {larger.memory_bytes / 1e9:.3g}"))
-    found += [f"{one.name} is assumed: {one.option} sets it" for one in grounds.inputs if _is_assumed(one)]
+    assumed = {one.option: one for one in reversed(grounds.inputs) if one.option and one.basis is Basis.ASSUMED}
+    found += [f"{one.name} is assumed: {one.option} sets it" for one in reversed(assumed.values())]
     return tuple(filter(None, found))
 
 
-def _is_assumed(one: Input) -> bool:
-    return one.basis is Basis.ASSUMED and bool(one.option)
-
-
 def _unmeasured(choices: Sequence[Choice], recommended: Choice | None) -> str:
-    """Name the cheapest choice whose loss nobody knows, where it would save something."""
-    unknown_ones = [one for one in choices if one.loss.value is None and one.machines.value is not None]
+    """Name the cheapest choice whose loss nobody knows, where it would save machines, or a quarter of the memory."""
+    unknown_ones = [one for one in choices if one.loss.value is None and _answers(one)]
     cheapest = min(unknown_ones, key=_cost, default=None)
-    if cheapest is None or (recommended is not None and _cost(cheapest)[:2] >= _cost(recommended)[:2]):
+    if cheapest is None:
         return ""
-    instead = "" if recommended is None else f" instead of {_counted_machines(recommended)}"
-    return (
-        f"{cheapest.layout.name} needs {_counted_machines(cheapest)}{instead}, and what it loses is not measured here: "
-        "dialekt index advise measures it"
-    )
+    if recommended is None or _cost(cheapest)[:2] < _cost(recommended)[:2]:
+        instead = "" if recommended is None else f" instead of {_counted_machines(recommended)}"
+        saved = f"{cheapest.layout.name} needs {_counted_machines(cheapest)}{instead}"
+    elif _gigabytes(recommended) >= 1 and _gigabytes(cheapest) < _WORTH_MEASURING * _gigabytes(recommended):
+        saved = f"{cheapest.layout.name} takes {_gigabytes(cheapest):.3g} GB of memory instead of "
+        saved += f"{_gigabytes(recommended):.3g}"
+    else:
+        return ""
+    return f"{saved}, and what it loses is not measured here: dialekt index advise measures it"
+
+
+def _answers(choice: Choice) -> bool:
+    """Whether some machines answer in time, or nobody knows what machines do."""
+    return choice.machines.value is not None or choice.search_seconds.value is None
+
+
+def _gigabytes(choice: Choice) -> float:
+    return (choice.memory.value or 0.0) / 1e9
 
 
 def _more_loss(choices: Sequence[Choice], recommended: Choice | None, workload: Workload) -> str:
@@ -258,6 +268,8 @@ def _moved(
 
 
 def _counted_machines(choice: Choice) -> str:
-    number = int(choice.machines.value or 0)
+    if choice.machines.value is None:
+        return "an unknown number of machines"
+    number = int(choice.machines.value)
     parts = f" in {choice.parts} parts" if choice.parts > 1 else ""
     return f"{number:,} machine{'s' if number != 1 else ''}{parts}"

@@ -30,8 +30,8 @@ def all_work(workload: Workload, speeds: Speeds, *, units_per_document: float) -
         _work("embed all documents", embedding, None, machines, workload),
         _work("fill the index", None, filling, 1, workload),
         _work("embed a day's changed documents", daily, None, machines, workload),
-        _work("another model: dialekt index migrate", embedding, filling, machines, workload),
-        _work("another model: dialekt index update, until it serves", first, filling, machines, workload),
+        _work("another model: index migrate", embedding, filling, machines, workload),
+        _work("another model: index update serves after", first, filling, machines, workload),
     )
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import nnls
+from numpy.typing import NDArray
+from scipy.optimize import linprog
 
 from dialekt.types import Interval
 
@@ -44,20 +45,33 @@ class Growth:
 
 
 def fit(observations: Sequence[Observation]) -> Growth:
-    """Fit the line by least squares of relative errors with no negative part; a search cannot take less for more rows.
+    """Fit the line by least absolute relative errors, which one disturbed measurement does not bend.
 
-    With one size of codes the share of the dimensions is nought; with one number of rows the fixed part may be.
+    No part is negative: a search cannot take less for more rows. With one size of codes the share of the dimensions is
+    nought.
     """
     values = np.array([one.seconds.value for one in observations])
     columns = np.array([[1.0, one.rows, one.rows * one.dimensions] for one in observations])
     if len({one.dimensions for one in observations}) == 1:
         columns[:, 2] = 0.0
     scales = np.maximum(columns.max(axis=0), 1e-12)
-    found, _ = nnls(columns / scales / values[:, None], np.ones(len(values)))
-    fixed, per_row, per_number = (found / scales).tolist()
+    found = _least_absolute(columns / scales / values[:, None])
     off = np.abs(columns @ (found / scales) / values - 1)
     ranges = [
         max(one.seconds.high / one.seconds.value, one.seconds.value / one.seconds.low) - 1 for one in observations
     ]
-    spread = float(max(off.max(), *ranges))
-    return Growth(fixed, per_row, per_number, spread, max(one.rows for one in observations))
+    fixed, per_row, per_number = (found / scales).tolist()
+    largest = max(one.rows for one in observations)
+    return Growth(fixed, per_row, per_number, float(max(off.max(), *ranges)), largest)
+
+
+def _least_absolute(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the weights x >= 0 with the least sum of |shares @ x - 1|, as a linear programme."""
+    count, width = shares.shape
+    apart = np.eye(count)
+    upper = np.block([[shares, -apart], [-shares, -apart]])
+    limits = np.concatenate([np.ones(count), -np.ones(count)])
+    costs = np.concatenate([np.zeros(width), np.ones(count)])
+    solved = linprog(costs, A_ub=upper, b_ub=limits, bounds=(0, None), method="highs")
+    assert solved.x is not None, solved.message
+    return np.asarray(solved.x, dtype=np.float64)[:width]

@@ -15,6 +15,7 @@ MODEL = "a queue with random arrivals (M/M/1)"
 TAIL = 0.05  # of 100 searches, five may take longer
 _MOST_MACHINES = 10_000_000
 _STEPS = 48
+_WORTH_ONE_PIECE = 2
 
 
 def wait_seconds(service: float, load: float) -> float:
@@ -57,18 +58,23 @@ def serving(
     """Return the fewest machines in all, and into how many parts they divide the index; None where none are enough.
 
     `encode` and `search(parts)` are seconds alone and seconds of service of one query. A query is encoded once and
-    searched in every part, so each machine does a share of the encoding and its part of every search.
+    searched in every part, so each machine does a share of the encoding and its part of every search. An index in one
+    piece is what the engines have, so it is taken where it needs at most twice the machines.
     """
     best: Serving | None = None
+    whole: Serving | None = None
     parts = least_parts
     for _ in range(_STEPS):
         alone, service = search(parts)
         copies = copies_for(rate, service=service + encode[1] / parts, alone=encode[0] + alone, target=target)
         if copies is not None and (best is None or parts * copies < best.machines):
             best = Serving(parts, copies, encode[0] + alone)
+            whole = best if parts == 1 else whole
         if parts > _MOST_MACHINES or (best is not None and parts >= best.machines):
             break
         parts = max(parts + 1, math.ceil(parts * 1.25))
+    if whole is not None and best is not None and whole.machines <= _WORTH_ONE_PIECE * best.machines:
+        return whole
     return best
 
 

@@ -12,6 +12,7 @@ class Basis(StrEnum):
 
     MEASURED = "measured"
     COUNTED = "counted"
+    GIVEN = "given"
     ASSUMED = "assumed"
     UNKNOWN = "not measured here"
 
