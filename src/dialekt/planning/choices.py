@@ -200,10 +200,11 @@ def _reason(choices: Sequence[Choice], recommended: Choice | None, workload: Wor
             f"no choice that is known to lose at most {loss} answers {workload.queries_per_second:g} queries a second "
             f"within {workload.latency_seconds * 1_000:g} ms"
         )
+    divided = "" if recommended.parts == 1 else f"; divided into {recommended.parts} parts, which no engine here does"
     if not recommended.layout.first_stage:
-        others = "no first stage that is cheaper is known to lose so little"
-        return f"full vectors lose nothing; {others}" if len(choices) > 1 else "full vectors lose nothing"
-    return f"the cheapest that surely loses at most {loss} ({recommended.loss.how})"
+        others = "; no first stage that is cheaper is known to lose so little" if len(choices) > 1 else ""
+        return f"full vectors lose nothing{others}{divided}"
+    return f"the cheapest that surely loses at most {loss} ({recommended.loss.how}){divided}"
 
 
 def _changes(

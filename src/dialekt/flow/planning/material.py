@@ -1,6 +1,6 @@
 """What a plan must know of the corpus: texts to measure with, how long they are, and what an index keeps of them."""
 
-import itertools
+import random
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,14 +65,10 @@ def material_of(project: Project | None, *, tokens: float | None, max_tokens: in
 
 
 def made_texts(count: int, tokens: int) -> tuple[str, ...]:
-    """Return texts of everyday words, about so many tokens long with the special ones, no two alike."""
+    """Return texts of everyday words in random order, about so many tokens long with the special ones."""
     words = max(1, tokens - _SPECIAL_TOKENS)
-    turns = itertools.cycle(_WORDS)
-    texts = []
-    for _ in range(count):
-        texts.append(" ".join(itertools.islice(turns, words)))
-        next(turns)
-    return tuple(texts)
+    draw = random.Random(count)  # noqa: S311 - no secret
+    return tuple(" ".join(draw.choices(_WORDS, k=words)) for _ in range(count))
 
 
 def _read(project: Project) -> Material | None:

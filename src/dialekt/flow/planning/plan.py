@@ -26,6 +26,7 @@ from dialekt.types import ReportProgress, no_progress
 MEMORY_SHARE = 0.8  # of a machine's memory: what the index may take where nobody says
 _MUCH = 0.5  # scatter of measurements from which intervals say little
 _VERSION = re.compile(r"v\d+|base|champion|latest")
+USUAL_EFFORT = Effort()
 _IN_FILES = (IndexEngine.EXACT, IndexEngine.LANCEDB)
 PARTITIONS = Partitions(
     least_rows=lance.MIN_INDEXED,
@@ -60,7 +61,7 @@ class Measuring:
     """How this machine is measured, and where that is kept."""
 
     kept: Kept = field(default_factory=lambda: Kept(default_folder()))
-    effort: Effort = field(default_factory=Effort)
+    effort: Effort = field(default_factory=lambda: USUAL_EFFORT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +252,7 @@ def _inputs(asked: Asked, found: _Found, workload: Workload, speed: SearchSpeed 
     found_inputs = [
         Input("tokens per document or chunk", workload.tokens_per_unit, lengths, where, "--tokens-per-document"),
         Input("documents or chunks per document", found.units_per_document, lengths, where, "--tokens-per-document"),
-        Input("tokens per query", encoding.query_tokens, _queries_basis(material), "of what was measured"),
+        Input("tokens per query", encoding.query_tokens, *_queries(material)),
         Input("tokens embedded per second", encoding.documents.value, Basis.MEASURED, f"{when}, {encoding.precision}"),
         Input(
             "ms of the machine per query embedded", encoding.query.value * 1_000, Basis.MEASURED,
@@ -269,8 +270,8 @@ def _inputs(asked: Asked, found: _Found, workload: Workload, speed: SearchSpeed 
     return tuple(found_inputs)
 
 
-def _queries_basis(material: Material) -> Basis:
-    return Basis.MEASURED if material.units else Basis.ASSUMED
+def _queries(material: Material) -> tuple[Basis, str]:
+    return (Basis.MEASURED, "the project's queries") if material.units else (Basis.ASSUMED, "made queries")
 
 
 def _notes(engine: IndexEngine, speed: SearchSpeed | None, workload: Workload) -> tuple[str, ...]:

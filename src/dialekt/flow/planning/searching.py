@@ -64,7 +64,8 @@ def _size(layout: Layout) -> int:
     return layout.searched
 
 
-def _spec(layout: Layout) -> EngineSpec:
+def spec_of(layout: Layout) -> EngineSpec:
+    """Return what an index version of a layout is made of."""
     first = FirstStage(layout.searched, layout.quantization) if layout.first_stage else None
     return EngineSpec(layout.engine, layout.dimension, first)
 
@@ -77,8 +78,8 @@ class _Searching:
         dimension = layouts[0].dimension
         fitting = [rows for rows in effort.rows if 4 * rows * dimension <= effort.most_bytes]
         self._sizes = fitting or [max(_CHUNK_ROWS, effort.most_bytes // (4 * dimension))]
-        self._vectors = _made_vectors(max(self._sizes), dimension, seed=1)
-        self._asked = _made_vectors(_QUERIES, dimension, seed=2)
+        self._vectors = made_vectors(max(self._sizes), dimension, seed=1)
+        self._asked = made_vectors(_QUERIES, dimension, seed=2)
         self._steps = len(layouts) * len(self._sizes)
         self._done = 0
 
@@ -103,7 +104,7 @@ class _Searching:
         with _opened(layout, home) as engine:
             start = time.perf_counter()
             for first in range(before, rows, _CHUNK_ROWS):
-                engine.load(_rows(self._vectors[first : min(first + _CHUNK_ROWS, rows)], first=first))
+                engine.load(made_rows(self._vectors[first : min(first + _CHUNK_ROWS, rows)], first=first))
             engine.finish()
             return (rows - before) / (time.perf_counter() - start)
 
@@ -135,7 +136,7 @@ class _Searching:
 
 @contextmanager
 def _opened(layout: Layout, home: Path) -> Iterator[VectorEngine]:
-    engine = open_engine(_spec(layout), name="plan", folder=home, url=None)
+    engine = open_engine(spec_of(layout), name="plan", folder=home, url=None)
     try:
         yield engine
     finally:
@@ -163,7 +164,7 @@ def _busy(ask: Callable[[], None], seconds: float) -> Interval:
     return interval(found)
 
 
-def _made_vectors(count: int, dimension: int, *, seed: int) -> NDArray[np.float32]:
+def made_vectors(count: int, dimension: int, *, seed: int) -> NDArray[np.float32]:
     """Return unit vectors (count, dimension) around the same centres for every seed."""
     centres = np.random.default_rng(11).standard_normal((_CENTRES, dimension), dtype=np.float32)
     draw = np.random.default_rng(seed)
@@ -175,6 +176,7 @@ def _made_vectors(count: int, dimension: int, *, seed: int) -> NDArray[np.float3
     return vectors
 
 
-def _rows(vectors: NDArray[np.float32], *, first: int) -> Rows:
+def made_rows(vectors: NDArray[np.float32], *, first: int) -> Rows:
+    """Return rows of made vectors with numbered ids from `first` on, and without tags."""
     ids = tuple(f"u{number:08d}" for number in range(first, first + len(vectors)))
     return Rows(ids, ids, ids, ((),) * len(ids), ("plan",) * len(ids), vectors)
