@@ -19,6 +19,7 @@ from dialekt.flow.planning.plan import Asked, Measuring, plan_capacity
 from dialekt.flow.planning.rounds import Effort, Kept
 from dialekt.flow.project import open_project
 from dialekt.flow.releasing import Wishes, build
+from dialekt.index.records import SearchSettings
 from dialekt.planning.choices import layouts_of
 from dialekt.planning.records import Basis, Plan
 from dialekt.store.tables import write_records
@@ -101,6 +102,20 @@ def test_large_corpora_go_to_lancedb(finished_project: Path, kept: Path) -> None
     assert plan.machine["engine"] == "lancedb"
     assert any("drawn out 10,000-fold" in note for note in plan.notes)
     assert any(one.name == "share of partitions searched" for one in plan.inputs)
+
+
+def test_the_live_release_says_how_much_it_searches(project_copy: Path, kept: Path) -> None:
+    """A build that was tuned to two of LanceDB's four partitions is planned with a half; the user's word goes first."""
+    project = open_project(project_copy, overrides=["index.engine=lancedb"])
+    with open_works(project, create=True) as works:
+        build(works, Wishes(model="base"))
+        works.catalogue.set_settings("r1", SearchSettings(effort=2))
+    plan, _ = planned(project_copy, kept, ASKED, "index.engine=lancedb")
+    found = next(one for one in plan.inputs if one.name == "share of partitions searched")
+    assert (found.value, found.basis) == (0.5, Basis.MEASURED)
+    given, _ = planned(project_copy, kept, replace(ASKED, searched_share=0.1), "index.engine=lancedb")
+    found = next(one for one in given.inputs if one.name == "share of partitions searched")
+    assert (found.value, found.basis) == (0.1, Basis.GIVEN)
 
 
 def test_an_engine_on_a_server_is_not_measured(finished_project: Path, kept: Path) -> None:

@@ -53,16 +53,13 @@ def test_an_index_that_is_too_slow_in_one_piece_is_divided() -> None:
     found = serving(10, encode=(0.01, 0.002), search=search_of(1e9), least_parts=1, target=0.2)
     assert found is not None
     assert found.parts >= 10 / 0.189
-    assert found.seconds <= 0.2
     assert found.machines == found.parts * found.copies
 
 
 def test_one_piece_is_kept_where_it_answers() -> None:
     """What a single machine answers is not divided, and parts that memory asks for are kept."""
     whole = serving(10, encode=(0.01, 0.002), search=search_of(1e6), least_parts=1, target=0.2)
-    assert whole is not None
-    assert (whole.parts, whole.copies) == (1, 1)
-    assert whole.seconds == pytest.approx(0.021)
+    assert whole == Serving(1, 1)
     parts = serving(10, encode=(0.01, 0.002), search=search_of(1e6), least_parts=3, target=0.2)
     assert parts is not None
     assert parts.parts >= 3
@@ -75,5 +72,5 @@ def test_no_number_of_machines_helps_where_encoding_takes_too_long() -> None:
 
 def test_the_range_is_open_where_one_end_is_none() -> None:
     """Where the slow end of what was measured cannot answer, nobody knows how many would."""
-    span = widest(Serving(1, 4, 0.1), Serving(1, 3, 0.1), None)
+    span = widest(Serving(1, 4), Serving(1, 3), None)
     assert (span.value, span.low, span.high) == (4, 3, math.inf)

@@ -68,7 +68,7 @@ def serving(
         alone, service = search(parts)
         copies = copies_for(rate, service=service + encode[1] / parts, alone=encode[0] + alone, target=target)
         if copies is not None and (best is None or parts * copies < best.machines):
-            best = Serving(parts, copies, encode[0] + alone)
+            best = Serving(parts, copies)
             whole = best if parts == 1 else whole
         if parts > _MOST_MACHINES or (best is not None and parts >= best.machines):
             break

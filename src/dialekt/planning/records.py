@@ -142,16 +142,12 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """What a choice loses of full search's quality, as a share of it, with where that was measured.
-
-    `oversampling` is the number of candidates per result with which it was.
-    """
+    """What a choice loses of full search's quality, as a share of it, with where that was measured."""
 
     value: float
     low: float
     high: float
     origin: str
-    oversampling: float = 4.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +159,6 @@ class Serving:
 
     parts: int
     copies: int
-    seconds: float
 
     @property
     def machines(self) -> int:

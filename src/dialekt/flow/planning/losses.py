@@ -72,7 +72,7 @@ def _loss_of(point: Mapping[str, Any], kept: Mapping[str, Any]) -> Loss:
     value, low, high = (float(point[name]) for name in ("value", "low", "high"))
     times = float(point["oversampling"])
     origin = f"dialekt index advise, {kept['created'][:10]}, {times:g} candidates per result"
-    return Loss(max(0.0, 1 - value), max(0.0, 1 - high), max(0.0, 1 - low), origin, times)
+    return Loss(max(0.0, 1 - value), max(0.0, 1 - high), max(0.0, 1 - low), origin)
 
 
 def _by_query(rows: "Sequence[QueryScore]", system: str) -> dict[str, float]:

@@ -15,7 +15,7 @@ from dialekt.flow.records import StageName
 from dialekt.index.documents import Documents
 from dialekt.index.filters import tags_of
 from dialekt.index.schema import open_database
-from dialekt.planning.records import Basis, RowShape
+from dialekt.planning.records import RowShape
 from dialekt.store.tables import read_records
 from dialekt.types import Document, Query
 
@@ -44,7 +44,6 @@ class Material:
     units: int
     shape: RowShape
     originals: float
-    basis: Basis
     how: str
 
 
@@ -61,7 +60,7 @@ def material_of(project: Project | None, *, tokens: float | None, max_tokens: in
     units = [Document(f"unit-{number:011d}", text) for number, text in enumerate(texts)]
     sample = Sample(texts, made_texts(SAMPLE_TEXTS, ASSUMED_QUERY_TOKENS))
     how = f"made texts of {length} tokens"
-    return Material(sample, 0, 0, RowShape(), _originals(units), Basis.ASSUMED, how)
+    return Material(sample, 0, 0, RowShape(), _originals(units), how)
 
 
 def made_texts(count: int, tokens: int) -> tuple[str, ...]:
@@ -92,7 +91,6 @@ def _read(project: Project) -> Material | None:
         units=len(units),
         shape=_shape(units),
         originals=_originals(few),
-        basis=Basis.MEASURED,
         how=f"{len(few):,} of the corpus's {len(units):,} documents or chunks",
     )
 

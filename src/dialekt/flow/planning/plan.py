@@ -262,6 +262,8 @@ def _inputs(asked: Asked, found: _Found, workload: Workload, speed: SearchSpeed 
         Input("GB for the index on one machine", workload.memory_bytes / 1e9, Basis.ASSUMED if own else Basis.GIVEN,
               memory, "--memory-per-machine"),
     ]  # fmt: skip
+    model = Input("GB of the model beside it", encoding.model_bytes / 1e9, Basis.MEASURED, encoding.serving_engine)
+    found_inputs.append(model)
     if speed is not None:
         how = f"{speed.measured_at}, indexes of up to {speed.largest:,} made vectors"
         found_inputs.append(Input("rows stored per second", speed.load.value, Basis.MEASURED, how))

@@ -26,7 +26,8 @@ LAYOUTS: dict[ExportLayout, Layout] = {
         write_autotrain, "AutoTrain: the task sentence-transformers:triplet with triplet/, or :pair with pair/"
     ),
     ExportLayout.VERTEX: Layout(
-        write_vertex, "Vertex AI: copy it to Cloud Storage; corpus_path, queries_path, train_label_path and so on"
+        write_vertex,
+        "Vertex AI: copy it to Cloud Storage and name the files: corpus_path, queries_path, train_label_path",
     ),
     ExportLayout.SENTENCE_TRANSFORMERS: Layout(
         write_sentence_transformers,
