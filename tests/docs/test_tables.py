@@ -14,6 +14,8 @@ from dialekt.logs.layout import USUAL_NAMES
 from dialekt.logs.records import RULE_MEANINGS
 from dialekt.measures.metrics import METRICS
 from dialekt.negatives.rules import MEANINGS
+from dialekt.pairs.exports.names import ExportLayout
+from dialekt.pairs.exports.table import LAYOUTS
 from dialekt.pairs.formats.table import detect
 from dialekt.pairs.split import minimum_detectable_effect
 from dialekt.synthesis.records import GATE_MEANINGS
@@ -36,6 +38,12 @@ def test_example_rows_are_recognised(format_name: str, example: str, tmp_path: P
         path = tmp_path / "rows.json"
     path.write_text(json.dumps(json.loads(example)) + "\n", encoding="utf-8")
     assert detect(path) == format_name
+
+
+def test_every_layout_of_exported_pairs_has_a_row() -> None:
+    """Page, names and table of layouts are the same list."""
+    listed = [row[0].strip("`") for row in rows(DOCS / "pairs-export.md", "The layouts")]
+    assert listed == list(ExportLayout) == list(LAYOUTS)
 
 
 def test_the_guard_is_listed_in_its_order() -> None:

@@ -18,6 +18,7 @@ from dialekt.cli import (
     mine,
     models,
     pairs,
+    plan,
     report,
     run,
     serve,
@@ -37,6 +38,9 @@ app = typer.Typer(
 app.command("init")(init.init)
 app.command("diagnose", epilog=diagnose.EXAMPLES, short_help="Say whether fine-tuning is worth it, in minutes.")(
     diagnose.diagnose
+)
+app.command("plan", epilog=plan.EXAMPLES, short_help="Say what a corpus takes: time, memory, disk, machines.")(
+    plan.plan
 )
 app.command("run", short_help="Run the whole journey; what is done is skipped.")(run.run)
 app.add_typer(pairs.app, name="pairs", short_help="Make the split and the training pairs.")

@@ -2,13 +2,14 @@
 
 import typer
 
-from dialekt.cli import pairs_logs, pairs_synthesize
+from dialekt.cli import pairs_export, pairs_logs, pairs_synthesize
 from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
 from dialekt.cli.screen import open_screen
 
 app = typer.Typer(invoke_without_command=True, no_args_is_help=False)
 app.command("logs", short_help="Search logs → graded answers, with a data report.")(pairs_logs.logs)
 app.command("synthesize", short_help="Documents → made queries that passed every gate.")(pairs_synthesize.synthesize)
+app.command("export", short_help="Training pairs → files for AutoTrain, Vertex AI and others.")(pairs_export.export)
 
 
 @app.callback()

@@ -1,0 +1,1 @@
+"""Training pairs as files for other trainers and for services that tune."""
