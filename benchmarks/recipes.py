@@ -6,8 +6,8 @@
 Of each set a sample is taken (`--documents`, `--train`, `--test`), the journey runs to the mined negatives once, and
 each way then trains from there, with equal pairs and passes unless its settings say otherwise. Every way is a process
 of its own, `dialekt evaluate`. Printed are NDCG@10 on test (mean over seeds), the gain over the base with its paired
-interval (first seed), seconds of processor time that training took, the most memory of the process, and the numbers that are
-trained. Finished ways are not trained again.
+interval (first seed), seconds of processor time that training took, the most memory of the process, and the numbers
+that are trained. Finished ways are not trained again.
 """
 
 import argparse
