@@ -43,6 +43,8 @@ class TrainingInputs:
     `remine` mines hard negatives again with the model under training; None where re-mining is off.
     `document_vectors` is the folder of the base model's vectors where only the query side is tuned, else None.
     `general` guards against forgetting; None where nothing does.
+    `watch` is told the share of the steps that are done, in (0, 1], and NDCG@10 on dev, whenever training scores dev;
+    what it raises ends the training.
     """
 
     model: ModelConfig
@@ -58,6 +60,7 @@ class TrainingInputs:
     remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
     document_vectors: Path | None = None
     general: GeneralGuard | None = None
+    watch: Callable[[float, float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
