@@ -25,6 +25,9 @@ LIMITED_SHARE = 0.25
 LONGER = 1.5
 """A recipe may take so many times as long as the default; one that would take more gets a limit."""
 
+LEAST_ALLOWED_SECONDS = 20.0
+"""No full trial is cut below this: its speed is not known well enough before."""
+
 TRIALS_PER_KNOB = 3
 LEAST_KNOBS = 2
 MOST_FINALS = 2

@@ -13,6 +13,7 @@ from dialekt.flow.records import Observer
 from dialekt.store.atomic import write_atomic
 
 Value = str | int | float
+SEARCHES_NAME = "search"
 STUDY_NAME = "study.json"
 STUDY_VERSION = 1
 
@@ -167,6 +168,32 @@ def read_found(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, TypeError, KeyError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def search_folders(artefacts: Path) -> tuple[Path, ...]:
+    """Return the folders of a project's searches, the youngest first."""
+    found = (artefacts / SEARCHES_NAME).glob(f"*/{STUDY_NAME}")
+    return tuple(path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
+
+
+def summary(study: Study, decision: object, *, winner_key: str) -> dict[str, Any]:
+    """Return what the report tells of a search that has ended; `winner_key` is that of the training that is kept."""
+    return {
+        "decision": decision,
+        "winner_key": winner_key,
+        "spent_seconds": study.spent_seconds,
+        "trials": [
+            {
+                "number": trial.number,
+                "fidelity": trial.fidelity,
+                "state": trial.state,
+                "settings": trial.settings,
+                "score": trial.score,
+                "seconds": trial.seconds,
+            }
+            for trial in study.trials
+        ],
+    }
 
 
 def _revive(values: dict[str, Any]) -> Study:

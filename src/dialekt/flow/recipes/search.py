@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialekt.errors import StorageError, UsageError
@@ -15,6 +14,7 @@ from dialekt.flow.recipes.budget import Move
 from dialekt.flow.recipes.decision import Decision, decide
 from dialekt.flow.recipes.optimizer import require_optuna, suggest
 from dialekt.flow.recipes.records import (
+    SEARCHES_NAME,
     Fidelity,
     Pending,
     SearchObserver,
@@ -23,6 +23,7 @@ from dialekt.flow.recipes.records import (
     TrialState,
     Value,
     read_study,
+    summary,
     write_study,
 )
 from dialekt.flow.recipes.space import SPACE_VERSION, Case, Span, changes, default_point, spans
@@ -34,7 +35,6 @@ from dialekt.store.lock import exclusive
 if TYPE_CHECKING:
     from dialekt.flow.teaching import Examiner
 
-SEARCHES_NAME = "search"
 ID_DIGITS = 16
 OVERRUN_SHARE = 0.05
 """Of the budget by which the last trial may end late, so that one that is nearly done is not lost."""
@@ -151,8 +151,7 @@ class _Search:
             if trial.number not in {0, decision.winner}:
                 self._drop(trial)
         record = skip_or_run(self._stage, self._workbench.with_config(self.config_of(decision)), self._observer)
-        found = {"decision": decision, "winner_key": record.key, "budget_seconds": self._budget_seconds}
-        write_study(self._folder, self.study, found)
+        write_study(self._folder, self.study, summary(self.study, decision, winner_key=record.key))
         return record
 
     @property
@@ -253,7 +252,7 @@ class _Search:
         except trials.PrunedError:
             self._end(self._trial(pending, TrialState.PRUNED, watch))
         except trials.TooSlowError as error:
-            self._shorten(pending, error.seconds)
+            self._shorten(pending, watch.seconds, expected_seconds=error.seconds)
         except (KeyboardInterrupt, trials.OverdueError):
             self.study = replace(self.study, pending=replace(pending, seconds=pending.seconds + watch.seconds))
             raise
@@ -272,17 +271,20 @@ class _Search:
             return trials.Limits(None, deadline)
         if self.study.default is None:
             return trials.Limits(budget.DEFAULT_SHARE * self._budget_seconds, deadline)
-        return trials.Limits(min(budget.LONGER * self.study.default.seconds, left), deadline)
+        longer = max(budget.LONGER * self.study.default.seconds, budget.LEAST_ALLOWED_SECONDS)
+        return trials.Limits(min(longer, left), deadline)
 
-    def _shorten(self, pending: Pending, expected_seconds: float) -> None:
-        """Begin a full trial that takes too long again, with a time limit."""
+    def _shorten(self, pending: Pending, seconds: float, *, expected_seconds: float) -> None:
+        """Begin a full trial that takes too long again, with a time limit, after `seconds` that are lost."""
         if pending.is_default:
             limit = budget.minutes(budget.LIMITED_SHARE * self._budget_seconds)
             self.study = replace(self.study, full_minutes=limit, unlimited_seconds=expected_seconds)
+            lost = 0.0  # what the default takes is what its one training takes: all others are measured by it
         else:
             assert self.study.default is not None
             limit = budget.minutes(min(self.study.default.seconds, 0.9 * self._left_seconds))
-        again = replace(pending, settings={**pending.settings, TIME_LIMIT: limit})
+            lost = seconds
+        again = replace(pending, settings={**pending.settings, TIME_LIMIT: limit}, seconds=pending.seconds + lost)
         self.study = replace(self.study, pending=again)
         self._spend()
 
@@ -341,9 +343,3 @@ class _Search:
     def _drop(self, trial: Trial) -> None:
         if trial.made and not self._keep_models:
             self.freed_bytes += trials.forget(self._stage, self._workbench, trial.settings)
-
-
-def search_folders(artefacts: Path) -> tuple[Path, ...]:
-    """Return the folders of a project's searches, the youngest first."""
-    found = (artefacts / SEARCHES_NAME).glob("*/study.json")
-    return tuple(path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True))
