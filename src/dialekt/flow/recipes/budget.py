@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import fmean
 
 from dialekt.errors import UsageError
 from dialekt.flow.recipes.records import Fidelity, Study, Trial
@@ -72,9 +73,10 @@ def costs(study: Study) -> Costs:
     """Return what trials are expected to cost, from those that have ended."""
     default = study.default
     assert default is not None
+    full = fmean(trial.seconds for trial in study.done(Fidelity.FULL))
     probes = [trial.seconds for trial in study.done(Fidelity.PROBE)]
     expected = 60 * (study.probe_minutes or 0.0)
-    return Costs(default.seconds, max(probes, default=1.2 * expected))
+    return Costs(max(default.seconds, full), max(probes, default=1.2 * expected))
 
 
 def probe_minutes(default_seconds: float, budget_seconds: float) -> float | None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Protocol
@@ -123,10 +123,6 @@ class Study:
     def trial(self, number: int) -> Trial:
         """Return a trial by its number."""
         return next(trial for trial in self.trials if trial.number == number)
-
-    def with_trial(self, trial: Trial, *, seconds: float) -> "Study":
-        """Return the study after a trial, which took `seconds` now."""
-        return replace(self, trials=(*self.trials, trial), pending=None, spent_seconds=self.spent_seconds + seconds)
 
 
 class SearchObserver(Observer, Protocol):
