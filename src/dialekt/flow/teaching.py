@@ -29,7 +29,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
     from dialekt.training.records import TrainingInputs
 
     config = workbench.config
-    examiner = make_examiner(workbench, progress=progress)
+    examiner = workbench.examiner or make_examiner(workbench, progress=progress)
     inputs = TrainingInputs(
         model=config.model,
         corpus=workbench.folder(StageName.CORPUS),

@@ -50,7 +50,7 @@ def test_probes_are_there_where_full_trainings_are_few(
 
 def _played(study: Study, budget_seconds: float, *, gain: float) -> tuple[list[Move], Study]:
     """Let trials end as expected until the search stops; every second probe is better than the default's by `gain`."""
-    moves = []
+    moves: list[Move] = []
     while (move := budget.next_move(study, budget_seconds)) is not Move.STOP:
         moves.append(move)
         assert len(moves) < 100

@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+from dataclasses import replace
 
 import pytest
 from tests.flow.recipes.sample import trial
@@ -17,8 +18,6 @@ CURVES = [trial(number, 0.5, points=((0.25, 0.3 + number / 100), (0.5, 0.4), (1.
 
 def _at(number: int, learning_rate: float, temperature: float = 0.05) -> Trial:
     """A trial of a problem whose best learning rate is 3e-4, whatever the temperature."""
-    from dataclasses import replace
-
     score = 0.6 - 0.2 * (math.log10(learning_rate) - math.log10(3e-4)) ** 2
     return replace(trial(number, score), point={"learning_rate": learning_rate, "temperature": temperature})
 
@@ -48,8 +47,6 @@ def test_the_same_question_has_the_same_answer() -> None:
 def test_an_empty_space_is_said() -> None:
     """Where every point was tried there is none to suggest."""
     found = {"hard_negatives": Numbers(0, 1, 1, whole=True, log=False)}
-    from dataclasses import replace
-
     tried = [replace(trial(number, 0.5), point={"hard_negatives": number}) for number in (0, 1)]
     assert suggest(found, ["hard_negatives"], tried, seed=1) is None
 
@@ -57,8 +54,6 @@ def test_an_empty_space_is_said() -> None:
 def test_choices_are_suggested_too() -> None:
     """A knob may be a choice of names."""
     found = {"distillation": Choices(("listwise", "margin_mse"), "listwise")}
-    from dataclasses import replace
-
     first = replace(trial(0, 0.5), point={"distillation": "listwise"})
     assert suggest(found, ["distillation"], [first], seed=1) == {"distillation": "margin_mse"}
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dialekt.errors import StorageError, UsageError
 from dialekt.flow.journey import skip_or_run, stages_until
@@ -31,9 +31,6 @@ from dialekt.flow.records import StageName, StageRecord
 from dialekt.flow.workbench import Stage, Workbench
 from dialekt.store.hashing import hash_json
 from dialekt.store.lock import exclusive
-
-if TYPE_CHECKING:
-    from dialekt.flow.teaching import Examiner
 
 ID_DIGITS = 16
 OVERRUN_SHARE = 0.05
@@ -233,16 +230,10 @@ class _Search:
             limited=training.time_limit_minutes is not None or self.study.probe_minutes is not None,
         )
 
-    @cached_property
-    def _examiner(self) -> "Examiner":
-        from dialekt.flow.teaching import make_examiner
-        from dialekt.types import no_progress
-
-        return make_examiner(self._workbench, progress=no_progress)
-
     def _try(self, pending: Pending) -> None:
         """Run one trial and remember how it ended."""
         self._observer.trial_started(pending)
+        self._prepare(pending)
         watch = trials.Watch(
             self._limits(pending), self.study.history(pending.fidelity), clock=self._clock, tell=self._tell(pending)
         )
@@ -262,6 +253,14 @@ class _Search:
             if not pending.is_default:  # it would fail again: the next search goes on without it
                 self._end(self._trial(pending, TrialState.FAILED, watch, error=type(error).__name__))
             raise
+
+    def _prepare(self, pending: Pending) -> None:
+        """Draw the dev queries once for all trials."""
+        from dialekt.flow.teaching import make_examiner
+
+        if self._workbench.examiner is None:
+            tell = self._tell(pending)
+            self._workbench.examiner = make_examiner(self._workbench, progress=lambda one: tell(one.label))
 
     def _limits(self, pending: Pending) -> trials.Limits:
         """Return how long a trial may take: one with a time limit of its own keeps it, and all end with the budget."""
@@ -303,7 +302,7 @@ class _Search:
             points=attempt.points,
             key=attempt.artefact.manifest.key,
             made=attempt.made,
-            dev_scores=trials.dev_scores(self._workbench, attempt, self._examiner) if full else (),
+            dev_scores=trials.dev_scores(self._workbench, attempt) if full else (),
         )
         known = not attempt.made or attempt.facts["resumed"]
         return replace(trial, seconds=attempt.work_seconds) if known else trial

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dialekt.config import Config, Precision
 from dialekt.flow.artefacts import Artefact
@@ -12,9 +12,6 @@ from dialekt.flow.recipes.records import DevPoint, Trial, Value
 from dialekt.flow.records import StageName, StageRecord
 from dialekt.flow.workbench import Stage, Workbench
 from dialekt.types import Progress
-
-if TYPE_CHECKING:
-    from dialekt.flow.teaching import Examiner
 
 SECONDS_TO_JUDGE_SPEED = 3.0
 STEPS_TO_JUDGE_SPEED = 5
@@ -170,13 +167,14 @@ def forget(stage: Stage, workbench: Workbench, settings: Mapping[str, Value]) ->
     return size_bytes
 
 
-def dev_scores(workbench: Workbench, attempt: Attempt, examiner: "Examiner") -> tuple[float, ...]:
+def dev_scores(workbench: Workbench, attempt: Attempt) -> tuple[float, ...]:
     """Return NDCG@10 of each dev query by a tuned model, encoded as its training does."""
     from dialekt.models.encoder import Encoder
 
+    assert workbench.examiner is not None
     loaded = Encoder.load(str(attempt.artefact.folder / "model"), workbench.config.model, precision=Precision.FP32)
     encoder = Encoder.of(loaded.model, loaded.contract)
-    return tuple(map(float, examiner.scores(encoder.encode)))
+    return tuple(map(float, workbench.examiner.scores(encoder.encode)))
 
 
 def _work_seconds(record: StageRecord) -> float:
