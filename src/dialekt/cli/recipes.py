@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from dialekt.flow.recipes.search import Found
     from dialekt.flow.records import Observer, StageName, StageRecord
 
-LABEL = "seconds of the budget"
-SEARCH = "search"
+BAR = "budget, seconds"
 MEGABYTE = 1_000_000
 
 
@@ -81,7 +80,7 @@ class SearchWatcher:
 
     def budget_used(self, seconds: float, total_seconds: float, note: str) -> None:
         """So much of the budget is used."""
-        self._observer.progressed(SEARCH, Progress(LABEL, int(seconds), int(total_seconds), note))
+        self._observer.progressed(BAR, Progress("", int(seconds), int(total_seconds), note))
 
     def trial_ended(self, trial: "Trial") -> None:
         """Print the trial's line."""

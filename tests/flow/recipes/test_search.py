@@ -31,11 +31,12 @@ SLOW = "learning_rate = 0.0003  # much too low\nepochs = 4\n"
 class Clock:
     """A clock that goes on by a little whenever it is read: the same trials take the same time everywhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, tick: float) -> None:
         self.now = 0.0
+        self._tick = tick
 
     def __call__(self) -> float:
-        self.now += 0.05
+        self.now += self._tick
         return self.now
 
 
@@ -55,7 +56,7 @@ class Watcher(SilentObserver):
     def budget_used(self, seconds: float, total_seconds: float, note: str) -> None:
         """Stop in the middle of the trial that was asked for."""
         self.used.append(seconds / total_seconds)
-        if self.started and self.started[-1].number == self._stop_in and "training 1" in note:
+        if self.started and self.started[-1].number == self._stop_in and "%" in note:
             raise KeyboardInterrupt
 
     def trial_ended(self, trial: Trial) -> None:
@@ -72,8 +73,16 @@ def _slow_project(finished_project: Path, home: Path) -> Path:
     return home
 
 
-def _search(home: Path, seconds: float, *, watcher: Watcher | None = None) -> Found:
-    return search_recipes(open_project(home), budget_seconds=seconds, observer=watcher or Watcher(), clock=Clock())
+def _search(
+    home: Path, seconds: float, *, watcher: Watcher | None = None, tick: float = 0.05, keep_models: bool = False
+) -> Found:
+    return search_recipes(
+        open_project(home),
+        budget_seconds=seconds,
+        observer=watcher or Watcher(),
+        keep_models=keep_models,
+        clock=Clock(tick),
+    )
 
 
 BUDGET_SECONDS = 70.0
@@ -191,7 +200,7 @@ def test_a_trial_that_falls_behind_is_given_up(searched: tuple[Path, Found, Watc
     for one in before:
         workbench.artefacts[one.name] = one.look_up(workbench, one.recipe(workbench)).artefact  # type: ignore[assignment]
     good = [trial(number, 0.99, points=((0.25, 0.99), (0.5, 0.99))) for number in range(5)]
-    watch = trials.Watch(trials.Limits(None, 1e9), good, clock=Clock(), tell=lambda _: None)
+    watch = trials.Watch(trials.Limits(None, 1e9), good, clock=Clock(0.05), tell=lambda _: None)
     there = set((home / ".dialekt" / "training").iterdir())
     with pytest.raises(trials.PrunedError):
         trials.train(stage, workbench, {"warmup_share": 0.2, "evaluations": 4}, watch)
@@ -202,13 +211,30 @@ def test_a_trial_that_falls_behind_is_given_up(searched: tuple[Path, Found, Watc
 def test_a_default_that_takes_too_long_gets_a_limit(finished_project: Path, tmp_path: Path) -> None:
     """It is begun again with a part of the budget, every full trial has the same limit, and the recipe says so."""
     home = _slow_project(finished_project, tmp_path / "project")
-    found = _search(home, 24.0)
+    found = _search(home, 24.0, keep_models=True)
     assert found.study.full_minutes == 0.1
     assert found.study.unlimited_seconds is not None
     assert found.study.unlimited_seconds > 8.0
     assert found.study.trials[0].settings == {"time_limit_minutes": 0.1}
     assert all(one.settings["time_limit_minutes"] == 0.1 for one in found.study.done(Fidelity.FULL))
     assert found.project.config.training.time_limit_minutes == 0.1
+    kept = {path.name for path in (home / ".dialekt" / "training").iterdir()}
+    assert kept >= {one.key[:16] for one in found.study.done(Fidelity.FULL)}
+    assert found.freed_bytes == 0
+
+
+def test_short_probes_choose_what_is_trained_in_full(finished_project: Path, tmp_path: Path) -> None:
+    """Where few full trainings fit, the default and others are probed, and the best probe is trained at full length."""
+    home = _slow_project(finished_project, tmp_path / "project")
+    found = _search(home, 480.0, tick=0.5)
+    full, default, *probes, final = found.study.trials
+    assert (full.fidelity, final.fidelity) == (Fidelity.FULL, Fidelity.FULL)
+    assert {one.fidelity for one in (default, *probes)} == {Fidelity.PROBE}
+    assert default.settings == {"time_limit_minutes": found.study.probe_minutes}
+    assert final.point == max(probes, key=lambda one: one.score or 0.0).point
+    assert set(final.settings) == set(probes[-1].settings) - {"time_limit_minutes"}
+    assert {path.name for path in (home / ".dialekt" / "training").iterdir()}.isdisjoint(one.key[:16] for one in probes)
+    assert found.study.spent_seconds <= 1.05 * 480
 
 
 def test_a_budget_that_is_too_short_says_so(finished_project: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The search: stages before training as ever, then trials until the budget is used, then one recipe is kept."""
 
+import gc
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -232,6 +233,7 @@ class _Search:
 
     def _try(self, pending: Pending) -> None:
         """Run one trial and remember how it ended."""
+        gc.collect()  # the Trainer's circles keep the last trial's model and optimizer alive
         self._observer.trial_started(pending)
         self._prepare(pending)
         watch = trials.Watch(

@@ -83,7 +83,7 @@ class Watch:
 
     def progressed(self, stage: str, progress: Progress) -> None:
         """Training has come further. Raises `OverdueError`, `TooSlowError`."""
-        self._tell(_note(progress, self.points))
+        self._tell(_note(stage, progress, self.points))
         if self._clock() > self._limits.deadline:
             raise OverdueError
         if progress.label == stage and progress.total:
@@ -107,11 +107,10 @@ class Watch:
             raise TooSlowError(expected)
 
 
-def _note(progress: Progress, points: Sequence[DevPoint]) -> str:
-    """Say how far a training is, without what only its bar shows."""
-    of = f" {progress.done:,} of {progress.total:,}" if progress.total else ""
-    reached = f", dev NDCG@10 {points[-1].dev_ndcg:.3f}" if points else ""
-    return f"{progress.label}{of}{reached}"
+def _note(stage: str, progress: Progress, points: Sequence[DevPoint]) -> str:
+    """Say in short how far a training is, and what it has reached."""
+    doing = f"{progress.done / progress.total:.0%}" if progress.label == stage and progress.total else progress.label
+    return f"{doing}, dev {points[-1].dev_ndcg:.3f}" if points else doing
 
 
 @dataclass(frozen=True, slots=True)
