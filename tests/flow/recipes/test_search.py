@@ -24,7 +24,7 @@ from dialekt.flow.records import SilentObserver, StageName, StageStatus
 from dialekt.flow.workbench import Workbench
 from dialekt.store.lock import exclusive
 
-OWN = ("training.learning_rate=0.003", "training.epochs=8")
+OWN = ("training.learning_rate=0.003", "training.epochs=8", "evaluation.general=builtin")
 SLOW = "learning_rate = 0.0003  # much too low\nepochs = 4\n"
 
 
@@ -69,6 +69,7 @@ def _slow_project(finished_project: Path, home: Path) -> Path:
     shutil.copytree(finished_project, home)
     path = home / "dialekt.toml"
     text = path.read_text(encoding="utf-8").replace("learning_rate = 0.003\nepochs = 8\n", SLOW)
+    text = text.replace("[evaluation]\n", '[evaluation]\ngeneral = "off"\n')
     path.write_text("# our project\n" + text, encoding="utf-8")
     return home
 
