@@ -46,7 +46,9 @@ app.command("run", short_help="Run the whole journey; what is done is skipped.")
 app.add_typer(pairs.app, name="pairs", short_help="Make the split and the training pairs.")
 app.command("mine", short_help="Mine hard negatives and print the audit.")(mine.mine)
 app.add_typer(teacher.app, name="teacher")
-app.command("train")(train.train)
+app.command("train", epilog=train.EXAMPLES, short_help="Run up to the tuned model; with --budget search a recipe.")(
+    train.train
+)
 app.command("evaluate", short_help="Run up to the result table.")(evaluate.evaluate)
 app.command("compare", short_help="Compare systems, versions, run files, models and endpoints.")(compare.compare)
 app.add_typer(judge.app, name="judge")

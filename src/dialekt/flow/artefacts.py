@@ -111,6 +111,11 @@ class ArtefactStore:
         self._remove_stale_partials(recipe.stage)
         return Artefact(final, finished)
 
+    def remove(self, recipe: Recipe) -> None:
+        """Remove the artefact of a recipe, and what a run of it that was stopped left behind."""
+        for folder in (self.folder(recipe), _partial(self.folder(recipe))):
+            shutil.rmtree(folder, ignore_errors=True)
+
     def latest(self, stage: StageName) -> Manifest | None:
         """Return the manifest of the youngest artefact of a stage, whatever its key."""
         manifests = []

@@ -4,18 +4,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dialekt import __version__
 from dialekt.errors import NotFoundError, StorageError
 from dialekt.flow.answers import AnswerSources, Found, read_answers
 from dialekt.flow.artefacts import Artefact
 from dialekt.flow.clock import now
+from dialekt.flow.recipes.records import read_found, search_folders
 from dialekt.flow.records import StageName
 from dialekt.flow.sides import full_tuning
 from dialekt.flow.teaching import training_seed
 from dialekt.flow.workbench import Workbench
 from dialekt.store.atomic import disk_errors, write_atomic
+from dialekt.store.hashing import hash_json
 from dialekt.store.manifest import Manifest
 from dialekt.types import ReportProgress
 
@@ -195,16 +197,25 @@ def write_report(workbench: Workbench, out: Path, *, progress: ReportProgress) -
         texts=_change_texts(workbench) if workbench.config.report.texts else {},
         full_tuning=full_tuning(workbench),
         diagnosis=diagnosis.facts if diagnosis else {},
+        search=_search(workbench),
     )
     facts = write_pages(inputs, out)
     html, markdown = (f"{workbench.project.report.name}/{name}" for name in PAGES)
     return replace(facts, html=html, markdown=markdown)
 
 
-def diagnosed(workbench: Workbench) -> dict[str, str]:
-    """Identify the diagnosis that the report speaks of, where there is one."""
-    diagnosis = _diagnosis(workbench)
-    return {"diagnosis": diagnosis.id} if diagnosis else {}
+def told_beside(workbench: Workbench) -> dict[str, str]:
+    """Identify the diagnosis and the search for a recipe that the report speaks of, where there are any."""
+    diagnosis, search = _diagnosis(workbench), _search(workbench)
+    found = {"diagnosis": diagnosis.id} if diagnosis else {}
+    return found | ({"search": hash_json(search)} if search else {})
+
+
+def _search(workbench: Workbench) -> dict[str, Any]:
+    """Return what the youngest search found that kept the recipe of this training, empty where there was none."""
+    key = workbench.artefacts[StageName.TRAINING].manifest.key
+    searches = map(read_found, search_folders(workbench.project.artefacts))
+    return next((found for found in searches if found.get("winner_key") == key), {})
 
 
 def _diagnosis(workbench: Workbench) -> Manifest | None:

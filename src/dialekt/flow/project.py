@@ -10,6 +10,7 @@ from dialekt.errors import NotFoundError
 ARTEFACTS_NAME = ".dialekt"
 REPORT_NAME = "report"
 JUDGING_NAME = "judging"
+RECIPE_NAME = "recipe.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +36,15 @@ class Project:
         return self.folder / JUDGING_NAME
 
     @property
+    def recipe(self) -> Path:
+        """Where a search for a better recipe writes the one that it kept."""
+        return self.folder / RECIPE_NAME
+
+    @property
     def output(self) -> tuple[Path, ...]:
         """What dialekt itself wrote, which is never part of a source, even when the source is the project folder."""
         own = (self.folder / CONFIG_NAME, self.artefacts, self.report, self.judging, self.config.registry.path)
-        return (*own, self.config.evaluation.labels)
+        return (*own, self.recipe, self.config.evaluation.labels)
 
 
 def find_project(start: Path) -> Path:

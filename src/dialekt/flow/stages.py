@@ -257,7 +257,7 @@ STAGES: tuple[Stage, ...] = (
         closing.write_report,
         settings=settings(section("report"), setting("project", "name")),
         needs=dict.fromkeys(BEFORE_REPORT, ALL),
-        outside=closing.diagnosed,
+        outside=closing.told_beside,
         published=closing.place_pages,
     ),
 )

@@ -1,5 +1,6 @@
 """The training stage and the skills of other rooms that it is given: dev scores and re-mining."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,10 @@ from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Role, Split
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from dialekt.evaluation.dev import DevSet
     from dialekt.negatives.remining import Reminer
     from dialekt.negatives.stage import NegativesInputs
     from dialekt.training.records import EncodeFunction
@@ -20,32 +25,11 @@ PAIRS_PER_DEV_DOCUMENT = 4
 
 def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Pairs and hard negatives → a tuned model, its best mixture with the base chosen on the dev queries."""
-    from dialekt.evaluation import dev
     from dialekt.training import stage
     from dialekt.training.records import TrainingInputs
 
     config = workbench.config
-    dev_inputs = dev.DevInputs(
-        corpus=workbench.folder(StageName.CORPUS),
-        split=workbench.folder(StageName.PAIRS),
-        vectors=workbench.folder(StageName.BASE_VECTORS),
-        minimum_grade=config.pairs.minimum_grade,
-        seed=config.project.seed,
-    )
-    dev_set = dev.make_dev_set(
-        dev_inputs,
-        max_queries=config.evaluation.max_dev_queries,
-        max_documents=_dev_documents(workbench),
-        progress=progress,
-    )
-
-    base_vectors = frozen_documents(workbench)
-    frozen = None if base_vectors is None else dev.pool_vectors(dev_set, base_vectors)
-
-    def score_dev(encode: "EncodeFunction") -> float:
-        documents = encode(dev_set.document_texts, Role.DOCUMENT) if frozen is None else frozen
-        return dev.score_dev(dev_set, encode(dev_set.query_texts, Role.QUERY), documents)
-
+    examiner = workbench.examiner or make_examiner(workbench, progress=progress)
     inputs = TrainingInputs(
         model=config.model,
         corpus=workbench.folder(StageName.CORPUS),
@@ -55,15 +39,63 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         made_dev_queries=bool(workbench.artefacts[StageName.PAIRS].manifest.facts["made_dev_queries"]),
         teacher=workbench.folder_if_any(StageName.TEACHER),
         seed=training_seed(config),
-        score_dev=score_dev,
-        dev_texts=dev_set.texts,
+        score_dev=examiner.score,
+        dev_texts=examiner.dev_set.texts,
         remine=_reminer(workbench, progress),
-        document_vectors=base_vectors,
+        document_vectors=frozen_documents(workbench),
         base_vectors=workbench.folder(StageName.BASE_VECTORS),
         wanted_vectors=workbench.folder_if_any(StageName.TEACHER_VECTORS),
-        general=forgetting.guard(workbench, frozen=base_vectors is not None),
+        general=forgetting.guard(workbench, frozen=frozen_documents(workbench) is not None),
+        watch=workbench.watch_dev,
     )
     return stage.run(config.training, inputs, out, progress=progress)
+
+
+@dataclass(frozen=True, slots=True)
+class Examiner:
+    """Asks a model the dev queries; `document_vectors` are there where documents keep those that they have."""
+
+    dev_set: "DevSet"
+    document_vectors: "NDArray[np.float32] | None"
+
+    def scores(self, encode: "EncodeFunction") -> "NDArray[np.float64]":
+        """Return NDCG@10 of each dev query; (queries,)."""
+        from dialekt.evaluation import dev
+
+        return dev.dev_scores(self.dev_set, *self._vectors(encode))
+
+    def score(self, encode: "EncodeFunction") -> float:
+        """Return the mean over the dev queries, 0 where there are none."""
+        from dialekt.evaluation import dev
+
+        return dev.score_dev(self.dev_set, *self._vectors(encode))
+
+    def _vectors(self, encode: "EncodeFunction") -> "tuple[NDArray[np.float32], NDArray[np.float32]]":
+        frozen = self.document_vectors
+        documents = encode(self.dev_set.document_texts, Role.DOCUMENT) if frozen is None else frozen
+        return encode(self.dev_set.query_texts, Role.QUERY), documents
+
+
+def make_examiner(workbench: Workbench, *, progress: ReportProgress) -> Examiner:
+    """Draw the dev queries and the documents that they are ranked against: the same for every training."""
+    from dialekt.evaluation import dev
+
+    config = workbench.config
+    inputs = dev.DevInputs(
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.PAIRS),
+        vectors=workbench.folder(StageName.BASE_VECTORS),
+        minimum_grade=config.pairs.minimum_grade,
+        seed=config.project.seed,
+    )
+    dev_set = dev.make_dev_set(
+        inputs,
+        max_queries=config.evaluation.max_dev_queries,
+        max_documents=_dev_documents(workbench),
+        progress=progress,
+    )
+    frozen = frozen_documents(workbench)
+    return Examiner(dev_set, None if frozen is None else dev.pool_vectors(dev_set, frozen))
 
 
 def frozen_documents(workbench: Workbench) -> Path | None:

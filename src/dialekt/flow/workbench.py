@@ -1,7 +1,7 @@
 """What a stage is, and what the stages of one walk share."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from dialekt.store.hashing import hash_json
 from dialekt.types import ReportProgress
 
 if TYPE_CHECKING:
+    from dialekt.flow.teaching import Examiner
     from dialekt.models.encoder import Encoder
 
 
@@ -24,7 +25,9 @@ class Workbench:
     """What the stages of one walk share: the configuration, the artefacts so far, and one loaded base encoder.
 
     A walk that only plans must not download a model: `may_download` says whether it may. One that ends with the
-    documents (`documents_only`) can do without judgments.
+    documents (`documents_only`) can do without judgments. `watch_dev` is told how training does on dev (see
+    `TrainingInputs.watch`), where anybody wants to know; `examiner` holds the dev queries where several trainings ask
+    the same.
     """
 
     def __init__(self, project: Project, *, may_download: bool = False, documents_only: bool = False) -> None:
@@ -35,6 +38,15 @@ class Workbench:
         self.store = ArtefactStore(project.artefacts)
         self.sources = SourceHashes(project.artefacts / "hashes.json")
         self.artefacts: dict[StageName, Artefact] = {}
+        self.watch_dev: Callable[[float, float], None] | None = None
+        self.examiner: Examiner | None = None
+
+    def with_config(self, config: Config) -> "Workbench":
+        """Return a workbench for another configuration of the same project, with the artefacts that are there."""
+        other = Workbench(replace(self.project, config=config), may_download=self._may_download)
+        other.artefacts = dict(self.artefacts)
+        other.examiner = self.examiner
+        return other
 
     def folder(self, name: StageName) -> Path:
         """Return the folder of a stage's artefact."""

@@ -21,6 +21,7 @@ from dialekt.report.sections.logs import logs_section
 from dialekt.report.sections.material import funnel_section, negatives_section
 from dialekt.report.sections.next import next_section
 from dialekt.report.sections.price import price_section
+from dialekt.report.sections.recipes import search_section
 from dialekt.report.sections.record import limits_section, reproduce_section, time_section
 from dialekt.report.sections.results import comparison_section, results_section
 from dialekt.report.sections.side import side_section
@@ -92,6 +93,7 @@ def _evidence(evaluation: EvaluationFacts, inputs: ReportInputs) -> list[Section
 def _material(inputs: ReportInputs, facts: dict[str, Facts]) -> list[Section | None]:
     return [
         training_section(facts["training"]) if "training" in facts else None,
+        search_section(Facts(inputs.search)),
         side_section(facts.get("training", NOTHING), inputs.full_tuning),
         logs_section(facts.get("logs", NOTHING)),
         synthesis_section(facts.get("synthesis", NOTHING)),

@@ -34,7 +34,7 @@ class ReportInputs:
     wrote them, before or after a turn through JSON. `ids` are artefact ids by stage, `versions` library versions by
     name, `texts` the texts of wins and losses by query id (empty: no text reaches the page). `full_tuning` is what a
     model whose query side alone was tuned is held against, where there is such a version. `diagnosis` are the facts of
-    `dialekt diagnose`, empty where it has not run.
+    `dialekt diagnose`, empty where it has not run; `search` is what the search found that the recipe comes from.
     """
 
     project: str
@@ -48,6 +48,7 @@ class ReportInputs:
     texts: Mapping[str, ChangeTexts] = field(default_factory=dict)
     full_tuning: FullTuning | None = None
     diagnosis: Mapping[str, Any] = field(default_factory=dict)
+    search: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

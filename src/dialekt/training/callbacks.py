@@ -18,9 +18,11 @@ DEV_METRIC = "dev_ndcg@10"
 class DevEvaluator(SentenceEvaluator):  # type: ignore[misc]
     """Scores the model under training on the dev queries."""
 
-    def __init__(self, score: Callable[[], float]):
+    def __init__(self, score: Callable[[], float], *, steps: int, watch: Callable[[float, float], None] | None = None):
         super().__init__()
         self.score = score
+        self.steps = steps
+        self.watch = watch
         self.primary_metric = DEV_METRIC
 
     def __call__(
@@ -31,7 +33,10 @@ class DevEvaluator(SentenceEvaluator):  # type: ignore[misc]
         steps: int = -1,
     ) -> dict[str, float]:
         """Return NDCG@10, in [0, 1]."""
-        return {DEV_METRIC: self.score()}
+        score = self.score()
+        if self.watch is not None:
+            self.watch(steps / self.steps, score)
+        return {DEV_METRIC: score}
 
 
 class RemineCallback(TrainerCallback):  # type: ignore[misc]

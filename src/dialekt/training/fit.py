@@ -30,6 +30,7 @@ class Fit:
     score_dev: Callable[[], float]
     mine: Callable[[], list[HardNegative]] | None
     progress: ReportProgress
+    watch: Callable[[float, float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def fit(run: Fit, config: TrainingConfig, *, seed: int, folder: Path) -> FitResu
             args=_arguments(run, config, seed=seed, folder=folder),
             train_dataset=PlannedSteps(run.source, run.plan, run.recipe, pad_id=_pad_id(model), seed=seed),
             loss=run.step,
-            evaluator=DevEvaluator(run.score_dev),
+            evaluator=DevEvaluator(run.score_dev, steps=len(run.plan.steps), watch=run.watch),
             callbacks=[
                 ProgressCallback(run.progress, label="training", note=_note),
                 EarlyStoppingCallback(config.patience),

@@ -45,6 +45,8 @@ class TrainingInputs:
     `base_vectors` is that folder where the base model says which documents are no negatives, `wanted_vectors` that of
     the model whose cosines are learnt.
     `general` guards against forgetting; None where nothing does.
+    `watch` is told the share of the steps that are done, in (0, 1], and NDCG@10 on dev, whenever training scores dev;
+    what it raises ends the training.
     """
 
     model: ModelConfig
@@ -62,6 +64,7 @@ class TrainingInputs:
     base_vectors: Path | None = None
     wanted_vectors: Path | None = None
     general: GeneralGuard | None = None
+    watch: Callable[[float, float], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def run(
     start = measure_start(session, source, plan)
     plan = replace(plan, steps=plan.steps[: start.steps])
     mine = None if inputs.remine is None else session.mine
-    fitted = _fit_once(session, Fit(session.step, source, plan, recipe, session.score, mine, progress))
+    fitted = _fit_once(session, Fit(session.step, source, plan, recipe, session.score, mine, progress, inputs.watch))
     mixing = mix_weights(session, fitted, base_dev_ndcg=start.base_dev_ndcg)
     _save(session, mixing)
     seconds = time.monotonic() - began
