@@ -19,7 +19,7 @@ learning_rate = 2e-5  # found in May
 # # temperature = 0.05
 # temperature = 0.05
 # epochs =    (unset)
-distillation = "listwise" # "quoted # here"
+objectives = "listwise" # "quoted # here"
 
 # how we measure
 [evaluation]
@@ -34,14 +34,14 @@ def test_only_the_changed_keys_change() -> None:
     )
     assert set(MINE.splitlines()) - set(changed.splitlines()) == {"learning_rate = 2e-5  # found in May"}
     assert "learning_rate = 0.00012  # found in May" in changed.splitlines()
-    assert "# temperature = 0.05\ntemperature = 0.03\n# epochs =    (unset)\nepochs = 3.0\ndistillation" in changed
+    assert "# temperature = 0.05\ntemperature = 0.03\n# epochs =    (unset)\nepochs = 3.0\nobjectives" in changed
     assert 'here"\nbatch_size = 32\n\n# how we measure\n[evaluation]' in changed
 
 
 def test_a_text_is_replaced_with_its_comment_kept() -> None:
     """Quotes around a value and signs in a comment are no trouble."""
-    changed = change_settings(MINE, "training", {"distillation": "margin_mse"})
-    assert 'distillation = "margin_mse"  # "quoted # here"' in changed
+    changed = change_settings(MINE, "training", {"objectives": "margin_mse"})
+    assert 'objectives = "margin_mse"  # "quoted # here"' in changed
 
 
 @pytest.mark.parametrize("text", ["", '[corpus]\npath = "docs"', '[corpus]\npath = "docs"\n'])

@@ -82,7 +82,7 @@ class TrainingConfig(Section):
     )
     objectives: Mapping[ObjectiveName, Annotated[float, Field(gt=0)]] | None = Field(
         default=None,
-        description="what is minimised, with weights: a name, a list of names, or a table such as "
+        description="what is minimised, with weights: a name, a list of names, names joined by +, or a table such as "
         "{ranking = 1.0, cosent = 0.5}; unset: ranking, and listwise as much where a teacher's scores are",
     )
     objective_sources: Mapping[ObjectiveName, tuple[PairSource, ...]] = Field(
@@ -131,7 +131,7 @@ class TrainingConfig(Section):
     @field_validator("objectives", mode="before")
     @classmethod
     def _named_objectives(cls, given: object) -> object:
-        """Read a name or a list of names as objectives of equal weight."""
+        """Read a name, names joined by +, or a list of names as objectives of equal weight."""
         if isinstance(given, str):
-            return {given: 1.0}
+            given = [name.strip() for name in given.split("+")]
         return dict.fromkeys(given, 1.0) if isinstance(given, Sequence) else given

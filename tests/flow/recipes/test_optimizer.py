@@ -53,9 +53,9 @@ def test_an_empty_space_is_said() -> None:
 
 def test_choices_are_suggested_too() -> None:
     """A knob may be a choice of names."""
-    found = {"distillation": Choices(("listwise", "margin_mse"), "listwise")}
-    first = replace(trial(0, 0.5), point={"distillation": "listwise"})
-    assert suggest(found, ["distillation"], [first], seed=1) == {"distillation": "margin_mse"}
+    found = {"objectives": Choices(("ranking", "symmetric"), "ranking")}
+    first = replace(trial(0, 0.5), point={"objectives": "ranking"})
+    assert suggest(found, ["objectives"], [first], seed=1) == {"objectives": "symmetric"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from dialekt.config import Config, Distillation, TrainingConfig
+from dialekt.config import Config, TrainingConfig
 from dialekt.flow.recipes.space import KNOBS, Case, Choices, Numbers, changes, default_point, spans, tidy_value
 
 CASE = Case(
@@ -49,16 +49,18 @@ def test_the_learning_rate_comes_first() -> None:
 @pytest.mark.parametrize(
     ("case", "absent"),
     [
-        (replace(CASE, limited=True), {"epochs", "distillation", "distillation_weight"}),
-        (replace(CASE, mined=0), {"hard_negatives", "distillation", "distillation_weight"}),
-        (replace(CASE, teacher_scores=500), set()),
+        (replace(CASE, limited=True), {"epochs", "mask_above"}),
+        (replace(CASE, mined=0), {"hard_negatives", "mask_above"}),
+        (replace(CASE, teacher_scores=500), {"mask_above"}),
+        (replace(CASE, config=_configured(training={"mask_above": 0.95, "method": "lora"})), {"frozen_layers"}),
+        (replace(CASE, config=_configured(training={"objectives": "cosent"})), {"objectives", "mask_above"}),
         (
             replace(CASE, config=_configured(training={"side": "query"})),
-            {"max_document_tokens", "distillation", "distillation_weight"},
+            {"max_document_tokens", "mask_above"},
         ),
         (
             replace(CASE, config=_configured(synthesis={"generators": ["local"]})),
-            {"max_document_tokens", "distillation", "distillation_weight"},
+            {"max_document_tokens", "mask_above"},
         ),
     ],
 )
@@ -86,7 +88,7 @@ def test_a_default_outside_the_usual_range_widens_it() -> None:
         (Numbers(1e-5, 4e-4, 5e-5), 0.000123456, 0.00012),
         (Numbers(1e-5, 4e-4, 5e-5), 0.000399999, 4e-4),
         (Numbers(0, 4, 1, whole=True, log=False), 2.0, 2),
-        (Choices(tuple(Distillation), "listwise"), "margin_mse", "margin_mse"),
+        (Choices(("ranking", "symmetric"), "ranking"), "symmetric", "symmetric"),
     ],
 )
 def test_recipes_are_read_by_people(span: Numbers | Choices, value: float | str, expected: float | str) -> None:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dialekt.config import Config, Distillation, TunedSide
+from dialekt.config import Config, TunedSide, TuningMethod
 from dialekt.flow.recipes.records import Value
 
 SPACE_VERSION = 1
@@ -112,14 +112,26 @@ def _epochs(case: Case) -> Span | None:
     return None if case.limited else Numbers(case.epochs / 2, case.epochs * 1.5, case.epochs)
 
 
-def _distillation(case: Case) -> Span | None:
-    if not case.teacher_scores:
+def _objectives(case: Case) -> Span | None:
+    """Where the user names no objectives: with a teacher, what is learnt of its scores; else whether both ways."""
+    if case.config.training.objectives is not None or case.config.training.distil_from is not None:
         return None
-    return Choices(tuple(kind.value for kind in Distillation), case.config.training.distillation.value)
+    if case.teacher_scores:
+        return Choices(("ranking+listwise", "listwise", "ranking+margin_mse", "ranking"), "ranking+listwise")
+    return Choices(("ranking", "symmetric"), "ranking")
 
 
-def _distillation_weight(case: Case) -> Span | None:
-    return Numbers(0.0, 1.0, case.config.training.distillation_weight, log=False) if case.teacher_scores else None
+def _frozen_layers(case: Case) -> Span | None:
+    """Small projects may gain by leaving the lower layers alone; a few layers fit every transformer."""
+    if case.config.training.method is not TuningMethod.FULL:
+        return None
+    value = case.config.training.frozen_layers
+    return Numbers(0, max(3, value), value, whole=True, log=False)
+
+
+def _mask_above(case: Case) -> Span | None:
+    value = case.config.training.mask_above
+    return None if value is None else Numbers(min(0.8, value), max(1.1, value), value, log=False)
 
 
 def _weight_decay(case: Case) -> Span:
@@ -138,9 +150,10 @@ KNOBS: tuple[Knob, ...] = (
     Knob("hard_negatives", _hard_negatives),
     Knob("epochs", _epochs),
     Knob("batch_size", _batch_size),
-    Knob("distillation_weight", _distillation_weight),
+    Knob("objectives", _objectives),
     Knob("max_document_tokens", _max_document_tokens),
-    Knob("distillation", _distillation),
+    Knob("frozen_layers", _frozen_layers),
+    Knob("mask_above", _mask_above),
     Knob("weight_decay", _weight_decay),
     Knob("warmup_share", _warmup_share),
 )
