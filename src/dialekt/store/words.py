@@ -138,8 +138,12 @@ def count_words(text: str) -> int:
 def _length(part: str) -> int:
     if not has_unspaced(part):
         return 1
-    runs = _runs(part)
-    return sum(-(-len(run) // UNITS_PER_WORD) if is_unit(run[0]) else 1 for run in runs)
+    return -(-sum(map(_weight, _TOKEN.findall(part))) // UNITS_PER_WORD)
+
+
+def _weight(token: str) -> int:
+    """Return how many units a token counts for."""
+    return 1 if is_unit(token) else UNITS_PER_WORD
 
 
 def first_words(text: str, most: int) -> str:
@@ -158,8 +162,13 @@ def first_words(text: str, most: int) -> str:
 
 def _cut(part: str, words: int) -> str:
     """Return the beginning of a part without blanks: so many pairs of units."""
-    ends = [found.end() for found in _TOKEN.finditer(part)]
-    return part[: ends[min(UNITS_PER_WORD * words, len(ends)) - 1]]
+    left, end = UNITS_PER_WORD * words, 0
+    for found in _TOKEN.finditer(part):
+        left -= _weight(found[0])
+        if left < 0:
+            break
+        end = found.end()
+    return part[:end]
 
 
 def search_form(text: str, *, turkish: bool = False) -> str:
