@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """A small multilingual world: a tiny model with XLM-R's layout, and documents in nine scripts with their searches."""
 
 import itertools
@@ -126,7 +127,9 @@ def write_multilingual_beir(folder: Path, tongues: Sequence[Tongue] = TONGUES, *
         for number, (first, second) in enumerate(COUPLES):
             for turn, filler in enumerate(draw.sample(one.filler, 3)):
                 query_id = f"{one.names[0]}-{number}-{turn}"
-                queries.append({"_id": query_id, "text": one.search.format(one.names[first], one.names[second], filler)})
+                queries.append(
+                    {"_id": query_id, "text": one.search.format(one.names[first], one.names[second], filler)}
+                )
                 qrels.append(f"{query_id}\t{found[number]['_id']}\t1")
     folder.mkdir(parents=True, exist_ok=True)
     written = (("corpus", rows), *((("queries", queries),) if judged else ()))
@@ -140,7 +143,7 @@ def write_multilingual_beir(folder: Path, tongues: Sequence[Tongue] = TONGUES, *
 
 
 def save_tiny_xlmr(folder: Path, texts: Sequence[str], *, name: str = "") -> Path:
-    """Save a two-layer XLM-R, hidden 32, with a Unigram tokenizer trained on the texts, as multilingual-e5 lies on disk.
+    """Save a two-layer XLM-R, hidden 32, with a Unigram tokenizer of the texts, as multilingual-e5 lies on disk.
 
     It declares no prompts, as E5 does not. `name` goes into its configuration as the model that it came from.
     """

@@ -119,7 +119,7 @@ def indexed(finished: tuple[Path, Records]) -> Path:
 
 
 def test_every_script_is_searched_over_http(indexed: Path, model: Path, tmp_path: Path) -> None:
-    """Vectors and words find a document by a search in its script, with a filter in it; the log keeps what was typed."""
+    """Vectors and words find a document by a search in its script, filtered in it; the log keeps what was typed."""
     search = SearchConfig(log=SearchLog.TEXTS, log_path=tmp_path / "log")
     with searching(open_project(indexed).config.index.path, model, search=search) as served:
         for one in TONGUES:
@@ -153,7 +153,9 @@ def test_a_log_in_three_scripts_teaches(model: Path, tmp_path: Path) -> None:
     records = walk(home, until=StageName.PAIRS)
     facts = records[StageName.LOGS].facts
     assert facts["queries"] > 80
-    queries = {query.id: query.text for query in read_records(records[StageName.PAIRS].folder / "queries.parquet", Query)}
+    queries = {
+        query.id: query.text for query in read_records(records[StageName.PAIRS].folder / "queries.parquet", Query)
+    }
     pairs = read_records(records[StageName.PAIRS].folder / "pairs.parquet", Pair)
     answered = {pair.document_id.split("-")[0] for pair in pairs}
     assert answered == {tongue(code).things[0] for code in THREE}

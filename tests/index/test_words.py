@@ -1,4 +1,3 @@
-# ruff: noqa: RUF001 - texts in many scripts
 """The words of an index in any script, by the database's own BM25."""
 
 import sqlite3
@@ -63,7 +62,7 @@ def test_filters_take_any_script(tmp_path: Path) -> None:
 
 
 def test_a_language_stems_the_words_of_the_index(tmp_path: Path) -> None:
-    """An import says the language: forms of a word are one, before and after writes; another import changes it again."""
+    """An import says the language: forms of a word are one, before and after writes; the next import changes it."""
     database = open_database(tmp_path)
     units = [Document("d", "Замена солнечных панелей"), Document("e", "Ремонт насоса")]
     import_corpus(database, units)

@@ -1,4 +1,4 @@
-# ruff: noqa: RUF001 - texts in many scripts
+# ruff: noqa: RUF001, RUF002 - texts in many scripts
 """Words of any script."""
 
 import re

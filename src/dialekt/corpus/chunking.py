@@ -13,7 +13,7 @@ WINDOW_CHARACTERS = 200_000  # tokenized at once, so that a document of any leng
 BATCH_CHARACTERS = 1_000_000  # short documents are tokenized together
 EARLIEST_CUT = 0.6  # share of the limit; a break before it would make chunks too short
 _CLOSED_ENDS = "。！？｡।॥։።။៕"  # noqa: RUF001 - these end a sentence also where no blank follows
-_SENTENCE_ENDS = frozenset(".!?:;…؟۔؛" + _CLOSED_ENDS)
+_SENTENCE_ENDS = frozenset(".!?:;…؟۔؛" + _CLOSED_ENDS)  # noqa: RUF001 - marks of several scripts are meant
 _CLAUSE_ENDS = frozenset("，、；：")  # noqa: RUF001 - full-width marks are meant
 _CLOSERS = "\"')]}»”’」』）】〉》"  # noqa: RUF001 - full-width marks are meant
 _WORD = re.compile(rf"{UNIT}|(?:{LETTERS}|_)+|[^\w\s]")
@@ -80,13 +80,19 @@ def _rate_breaks(text: str, tokens: Offsets) -> list[int]:
     for (_, end), (start, _) in itertools.pairwise(tokens):
         if start < end:
             ratings.append(_NEVER)
-            continue
-        while end and text[end - 1].isspace():  # some tokenizers count the blank to the word behind it
-            end -= 1
-        while text[start].isspace() and start < len(text) - 1:
-            start += 1
-        ratings.append(_rate_gap(text, end, text[end:start]) if end < start else _rate_joint(text, end))
+        else:
+            left, right = _gap_around(text, end, start)
+            ratings.append(_rate_gap(text, left, text[left:right]) if left < right else _rate_joint(text, end))
     return ratings
+
+
+def _gap_around(text: str, end: int, start: int) -> tuple[int, int]:
+    """Return where the blanks between two tokens begin and end: some tokenizers count them to the word behind."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    while start < len(text) - 1 and text[start].isspace():
+        start += 1
+    return end, start
 
 
 def _rate_joint(text: str, place: int) -> int:

@@ -135,7 +135,7 @@ def rows_per_band(similarity: float) -> int:
 
 
 def shingles(text: str) -> Hashes:
-    """Return the sorted distinct hashes of the text's runs of three words or units without blanks; (shingles,) uint64."""
+    """Return the sorted distinct hashes of the text's runs of three words or units; (shingles,) uint64."""
     return np.unique(_raw_shingles(text))
 
 

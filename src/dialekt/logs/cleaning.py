@@ -61,8 +61,7 @@ _NAVIGATIONAL = """
         SELECT query_no FROM tops JOIN queries USING (query_no)
         WHERE tops.clicks >= $clicks AND top >= $share * tops.clicks AND tops.clients >= $clients
           AND len(string_split(normalised, ' '))
-              + length(regexp_replace(normalised, '[^\\p{Han}\\p{Hiragana}\\p{Katakana}\\p{Thai}\\p{Lao}\\p{Khmer}\\p{Myanmar}]',
-                                      '', 'g')) // $characters <= $words
+              + length(regexp_replace(normalised, $spaced, '', 'g')) // $characters <= $words
         UNION ALL
         SELECT query_no FROM queries WHERE regexp_full_match(lower(text), '(https?://|www\\.)\\S+')
     )
@@ -181,6 +180,7 @@ def query_rules(config: CleaningConfig) -> tuple[Rule, ...]:
         "clients": NAVIGATING_CLIENTS,
         "words": config.navigational_max_words,
         "characters": CHARACTERS_PER_WORD,
+        "spaced": r"[^\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]",
     }
     few = "query_no IN (SELECT query_no FROM queries WHERE clients < $fewest)"
     return (

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - words of many languages
 """Which language a corpus is written in, and what BM25 does about it: stop words and a stemmer.
 
 The language is derived from a sample, by script where one script means one language, else by function words, which
@@ -48,7 +49,7 @@ _FUNCTION_WORDS = {
     Language.GREEK: "και το να του η για της με που από την ο τα των στο σε οι δεν τους είναι",
     Language.HINDI: "के है में की से और को का हैं पर भी एक तो नहीं ने कर ही हो लिए कि",
     Language.HUNGARIAN: "az és nem hogy egy de meg csak ha van volt ez vagy már még én kell el jó ki",
-    Language.INDONESIAN: "yang dan di ini dari untuk dengan itu bisa aku ada tidak akan adalah dalam pada kita orang ke juga",
+    Language.INDONESIAN: "yang dan di ini dari untuk dengan itu bisa ada tidak akan adalah dalam pada kita ke juga",
     Language.ITALIAN: "di che il la non un è del una le si con della da sono ma al ha più dei",
     Language.LITHUANIAN: "ir kad į su iš yra tai kaip ar buvo savo tik bet nuo ne apie taip kai labai",
     Language.NORWEGIAN: "og er det å på som til en av ikke med har jeg de du om den så vi fra",

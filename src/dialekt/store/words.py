@@ -1,3 +1,4 @@
+# ruff: noqa: RUF002 - Turkish has a letter i without a dot
 """The words of a text in any script, the same for every room that counts, compares or searches them.
 
 Most scripts put blanks between words: there a word is a run of letters, digits and marks. Marks are no letters to `re`,

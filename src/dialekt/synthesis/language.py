@@ -18,14 +18,15 @@ _HIRAGANA = re.compile("[\u3041-\u3096]")  # endings and particles: what holds J
 _SOUTHERN = "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]"  # Thai, Lao, Burmese, Khmer: a blank ends a clause there
 _BREAK = re.compile(
     r"(?<=[.!?])[\"')\]]*\s+|(?<=[。！？｡])(?![」』）”’。！？])|(?<=[。！？][」』）”’])"  # noqa: RUF001 - full-width marks
-    rf"|(?<=[؟۔।॥။។])\s*|(?<={_SOUTHERN})\s+(?={_SOUTHERN})|\n+|\s+[-•*]\s+|\s+;\s+"
+    rf"|(?<=[؟۔।॥။។])\s*|(?<={_SOUTHERN})\s+(?={_SOUTHERN})|\n+|\s+[-•*]\s+|\s+;\s+"  # noqa: RUF001 - other scripts
 )
 _QUESTION_MARKS = ("?", "？", "؟")  # noqa: RUF001 - a full-width mark
 _ABBREVIATED = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|dr|mr|mrs|ms|prof|fig|no|st|approx|inc|ltd)|\b[A-Za-z])\.$", re.I
 )
 _PLAIN = re.compile(
-    rf"[(\"'“«]*(?:[^\W\d_]|[{MARKS}{JOINERS}])+(?:[-'’](?:[^\W\d_]|[{MARKS}{JOINERS}])+)*[.,;:!?)\"'”»،؛؟।۔]*"
+    rf"[(\"'“«]*(?:[^\W\d_]|[{MARKS}{JOINERS}])+(?:[-'’](?:[^\W\d_]|[{MARKS}{JOINERS}])+)*"
+    r"[.,;:!?)\"'”»،؛؟।۔]*"  # noqa: RUF001 - other scripts
 )
 _COMMON_SHARE = 0.5  # a word in so many documents tells none of them from another
 _COMMON_SHARE_WITHOUT_LIST = 0.25
