@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -142,10 +143,10 @@ def write_multilingual_beir(folder: Path, tongues: Sequence[Tongue] = TONGUES, *
     return folder
 
 
-def save_tiny_xlmr(folder: Path, texts: Sequence[str], *, name: str = "") -> Path:
+def save_tiny_xlmr(folder: Path, texts: Sequence[str]) -> Path:
     """Save a two-layer XLM-R, hidden 32, with a Unigram tokenizer of the texts, as multilingual-e5 lies on disk.
 
-    It declares no prompts, as E5 does not. `name` goes into its configuration as the model that it came from.
+    It declares no prompts, as E5 does not.
     """
     import torch
     from sentence_transformers import SentenceTransformer
@@ -167,13 +168,10 @@ def save_tiny_xlmr(folder: Path, texts: Sequence[str], *, name: str = "") -> Pat
     tokenizer.save_pretrained(plain)
     modules = [Transformer(str(plain), max_seq_length=96), Pooling(32, "mean"), Normalize()]
     SentenceTransformer(modules=modules, device="cpu").save(str(folder), create_model_card=False)
-    path = folder / "config.json"
-    if name and path.is_file():
-        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"_name_or_path": name}))
     return folder
 
 
-def _tokenizer(texts: Sequence[str]):  # type: ignore[no-untyped-def]
+def _tokenizer(texts: Sequence[str]) -> Any:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast
 

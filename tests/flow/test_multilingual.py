@@ -100,7 +100,7 @@ def test_the_report_shows_texts_from_right_to_left(finished: tuple[Path, Records
     assert any(query_id in page for query_id in changed)
 
 
-def test_the_slices_are_by_language_and_by_length(finished: tuple[Path, Records]) -> None:
+def test_lengths_are_counted_in_words(finished: tuple[Path, Records]) -> None:
     """Searches without blanks are not all one word long, and documents neither."""
     _, records = finished
     slices = {(one["dimension"], one["value"]) for one in records[StageName.EVALUATION].facts["slices"]}
