@@ -20,6 +20,44 @@ class Role(StrEnum):
     DOCUMENT = "document"
 
 
+class Language(StrEnum):
+    """What a corpus is written in, by ISO 639-1: the languages that BM25 knows something about.
+
+    `OTHER` is any other language, or several: words are then taken as they are.
+    """
+
+    ARABIC = "ar"
+    CATALAN = "ca"
+    CHINESE = "zh"
+    CZECH = "cs"
+    DANISH = "da"
+    DUTCH = "nl"
+    ENGLISH = "en"
+    FINNISH = "fi"
+    FRENCH = "fr"
+    GERMAN = "de"
+    GREEK = "el"
+    HINDI = "hi"
+    HUNGARIAN = "hu"
+    INDONESIAN = "id"
+    ITALIAN = "it"
+    JAPANESE = "ja"
+    KOREAN = "ko"
+    LITHUANIAN = "lt"
+    NORWEGIAN = "nb"
+    PERSIAN = "fa"
+    POLISH = "pl"
+    PORTUGUESE = "pt"
+    ROMANIAN = "ro"
+    RUSSIAN = "ru"
+    SPANISH = "es"
+    SWEDISH = "sv"
+    TAMIL = "ta"
+    THAI = "th"
+    TURKISH = "tr"
+    OTHER = "other"
+
+
 class PairSource(StrEnum):
     """Where a training pair came from."""
 

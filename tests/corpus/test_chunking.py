@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """Chunks cover the text, keep to the limit, share what they should, and end where sentences end."""
 
 import itertools
@@ -114,3 +115,36 @@ def test_chunks_keep_their_parent_and_leave_room_for_the_title() -> None:
     assert [chunk.id for chunk in chunks] == [f"d#{number}" for number in range(len(chunks))]
     assert {(chunk.parent_id, chunk.title, chunk.metadata["k"]) for chunk in chunks} == {("d", "a title", "v")}
     assert max(len(word_offsets([chunk.content])[0]) for chunk in chunks) == 12
+
+
+@pytest.mark.parametrize(
+    ("sentences", "joint"),
+    [
+        (["水泵漏水，必须更换。", "用钥匙关闭阀门！", "请先断电，再开始工作。"], ""),
+        (["पंप से पानी रिस रहा है।", "वाल्व को चाबी से बंद करें।", "बिजली पहले काट दें।"], " "),
+        (["المضخة تسرب الماء؟", "أغلق الصمام بالمفتاح.", "افصل التيار أولا."], " "),
+    ],
+)
+def test_chunks_end_at_the_sentence_ends_of_every_script(sentences: list[str], joint: str) -> None:
+    """A full stop needs no blank behind it in Chinese; danda and the Arabic question mark end sentences too."""
+    text = joint.join(sentences * 4)
+    spans = cut(text, word_offsets([text])[0], limit=30, overlap=0)
+    assert len(spans) > 1
+    assert all(text[start:end].rstrip().endswith(tuple("。！।؟.")) for start, end in spans)
+
+
+def test_a_text_without_any_mark_is_cut_between_syllables() -> None:
+    """Thai has neither blanks nor full stops: no chunk begins with a vowel sign or ends with a vowel written first."""
+    text = "ปั๊มรั่วและต้องเปลี่ยนใหม่ทันทีเพื่อความปลอดภัย" * 5
+    characters = [(place, place + 1) for place in range(len(text))]
+    spans = cut(text, characters, limit=40, overlap=8)
+    assert len(spans) > 2
+    assert not any(text[start] in "ัิีึืุู็่้๊๋์ะาำ" or text[end - 1] in "เแโใไ" for start, end in spans)
+
+
+def test_tokens_that_begin_with_the_blank_before_them_end_sentences_too() -> None:
+    """Tokenizers of XLM-R and Qwen count a blank to the word behind it: there is no gap between their tokens."""
+    text = "One two three. Four five six. " * 6
+    gapless = [(found.start(), found.end()) for found in re.finditer(r"\s?\w+|\.", text)]
+    spans = cut(text, gapless, limit=10, overlap=2)
+    assert all(text[start:end].rstrip().endswith(".") for start, end in spans)

@@ -81,3 +81,20 @@ def test_boilerplate_costs_no_quadratic_time() -> None:
     found = find_duplicates(texts, similarity=0.9)
     assert found.near == 999
     assert time.process_time() - start < 5  # comparing all pairs takes ten times as long
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "पंप से पानी रिस रहा है और उसे तुरंत बदलना होगा वाल्व को चाबी से बंद करें और बिजली काट दें",
+        "ปั๊มรั่วและต้องเปลี่ยนใหม่ทันทีเพื่อความปลอดภัยของผู้ใช้งานทุกคนในอาคารนี้",
+        "المُضَخَّة تُسَرِّب الماء ويجب استبدالها فورا يتم إغلاق الصمام في الوحدة من قبل الفني",
+    ],
+)
+def test_vowel_signs_tell_texts_apart_and_optional_ones_do_not(text: str) -> None:
+    """Two texts of one script with other vowels are unlike; Arabic with and without its signs is the same text."""
+    other = text.translate(str.maketrans("ािीาิี", "ोुूีุู"))
+    without = "".join(sign for sign in text if not "\u064b" <= sign <= "\u0652")
+    found = find_duplicates([text, without, other], similarity=0.9).first
+    assert found[1] == 0
+    assert found[2] == (0 if other == text else 2)

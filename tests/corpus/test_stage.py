@@ -17,8 +17,9 @@ from dialekt.corpus.records import CorpusFacts, CorpusInputs
 from dialekt.corpus.stage import run
 from dialekt.errors import ConfigError, InputError
 from dialekt.store.hashing import hash_text
+from dialekt.store.language import read_language
 from dialekt.store.tables import read_records, write_records
-from dialekt.types import Document
+from dialekt.types import Document, Language
 
 
 def write_jsonl(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
@@ -245,3 +246,27 @@ def test_a_document_named_like_a_chunk_is_refused(tmp_path: Path, out: Path) -> 
     path = write_jsonl(tmp_path / "d.jsonl", [{"id": "a", "text": "x"}, {"id": "a#0", "text": "y"}])
     with pytest.raises(InputError, match="document id 'a#0' is also the id of a chunk of 'a'"):
         read(path, out, chunk_tokens=40, chunk_overlap_tokens=2)
+
+
+def test_the_language_is_derived_or_set_and_lies_in_the_table(tmp_path: Path, out: Path) -> None:
+    """Facts and table say what the documents are written in, and by what; the setting overrules what is found."""
+    texts = ["Die Pumpe ist undicht und muss ersetzt werden.", "Das Ventil wird mit dem Schlüssel geschlossen."]
+    corpus = write_jsonl(tmp_path / "c.jsonl", [{"_id": str(n), "text": text} for n, text in enumerate(texts)])
+    found = facts(corpus, out)
+    assert (found.language, found.language_from) == ("de", "the documents")
+    assert found.analysis == "without stop words, stemmed (german)"
+    assert read_language(out / "documents.parquet") is Language.GERMAN
+    told = facts(corpus, out, language="nl")
+    assert (told.language, told.language_from) == ("nl", "corpus.language")
+    assert read_language(out / "documents.parquet") is Language.DUTCH
+
+
+def test_a_utf_16_table_is_refused_with_the_command_that_converts_it(tmp_path: Path, out: Path) -> None:
+    """A spreadsheet's export names its own encoding; a byte-order mark of UTF-8 is no fault."""
+    path = tmp_path / "таблица.csv"
+    path.write_bytes("id,text\nд1,насос\n".encode("utf-16"))
+    with pytest.raises(InputError, match="is not valid UTF-8") as caught:
+        read(path, out)
+    assert caught.value.hint == "convert the file: iconv -f utf-16 -t utf-8"
+    path.write_bytes("id,text\nд1,насос\n".encode("utf-8-sig"))
+    assert [document.id for document in read(path, out)] == ["д1"]

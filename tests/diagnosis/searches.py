@@ -9,7 +9,7 @@ from dialekt.diagnosis.inputs import BASE, BaselineInputs, Sampling
 from dialekt.measures.metrics import judge
 from dialekt.measures.retrieval import Collection
 from dialekt.measures.runs import Run
-from dialekt.types import Document, Qrel, Query, Split
+from dialekt.types import Document, Language, Qrel, Query, Split
 
 SAMPLING = Sampling(confidence=0.95, resamples=500, seed=1)
 PIECE = 4
@@ -64,6 +64,6 @@ def searches(
         systems={BASE: run_of(ranking, ids)},
         token_offsets=four_letter_tokens,
         max_tokens=max_tokens,
-        english=False,
+        language=Language.OTHER,
         sampling=SAMPLING,
     )

@@ -11,7 +11,7 @@ from dialekt.measures.metrics import NDCG, judge, score_run
 from dialekt.measures.retrieval import dense_run, lexical_run, read_collection
 from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import load_vectors
-from dialekt.types import Qrel, Split
+from dialekt.types import Language, Qrel, Split
 
 
 def world_inputs(world: World, *, noise: float) -> BaselineInputs:
@@ -19,7 +19,7 @@ def world_inputs(world: World, *, noise: float) -> BaselineInputs:
     collection = read_collection(world.folder("corpus"))
     vectors = load_vectors(world.write_vectors("base", noise=noise))
     queries = [query for query in world.queries if query.split is Split.TEST]
-    index = Bm25.build(collection.texts, english=False)
+    index = Bm25.build(collection.texts, language=Language.OTHER)
     return BaselineInputs(
         collection=collection,
         documents=world.documents,
@@ -32,7 +32,7 @@ def world_inputs(world: World, *, noise: float) -> BaselineInputs:
         },
         token_offsets=four_letter_tokens,
         max_tokens=100,
-        english=False,
+        language=Language.OTHER,
         sampling=SAMPLING,
     )
 

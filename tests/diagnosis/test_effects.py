@@ -12,6 +12,7 @@ from dialekt.measures.retrieval import read_collection
 from dialekt.measures.statistics import minimum_detectable_effect
 from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import load_vectors
+from dialekt.types import Language
 
 
 @pytest.mark.parametrize("deviation", [0.07, 0.25, 0.4])
@@ -41,7 +42,7 @@ def world_inputs(world: World) -> DataInputs:
     collection = read_collection(world.folder("corpus"))
     return DataInputs(
         collection=collection,
-        lexical=Bm25.build(collection.texts, english=False),
+        lexical=Bm25.build(collection.texts, language=Language.OTHER),
         vectors=load_vectors(world.write_vectors("base", noise=0.1)),
         pairs=world.pairs,
         queries=world.queries,

@@ -12,7 +12,7 @@ from dialekt.diagnosis.labels import LEAST_PAIRS, RoundTrip, label_noise, round_
 from dialekt.measures.retrieval import Collection
 from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import Vectors
-from dialekt.types import Pair, Query
+from dialekt.types import Language, Pair, Query
 
 TOPICS = 300
 PER_TOPIC = 5
@@ -34,7 +34,7 @@ def topics(*, model_sees: bool = True) -> DataInputs:
     seen = sides[1] if model_sees else unit(generator.normal(size=centres.shape))
     return DataInputs(
         collection=Collection(tuple(names), texts, tuple(names), np.arange(count)),
-        lexical=Bm25.build(texts, english=False),
+        lexical=Bm25.build(texts, language=Language.OTHER),
         vectors=Vectors(names, sides[0], [query.id for query in queries], seen),
         pairs=[Pair(f"q{row}", name) for row, name in enumerate(names)],
         queries=queries,

@@ -103,3 +103,17 @@ def test_no_texts() -> None:
     assert found.terms == ()
     assert found.words.fertility == 0.0
     assert ranked(found, found.counts.astype(np.float64), most=3) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("पंप की मरम्मत", ("पंप", "की", "मरम्मत")),
+        ("الصَّمّام مُغلق", ("الصَّمّام", "مُغلق")),
+        ("เปลี่ยนวาล์ว", ("เป", "ลี่", "ย", "น", "วา", "ล์", "ว")),
+        ("水泵 MRI-2 ok", ("水", "泵", "MRI-2", "ok")),
+    ],
+)
+def test_words_of_every_script_keep_their_signs(text: str, words: tuple[str, ...]) -> None:
+    """A vowel sign is part of its word; scripts without blanks are read in units."""
+    assert read_words([text], lambda texts: [[] for _ in texts]).spellings == words

@@ -9,7 +9,7 @@ import pytest
 from dialekt.evaluation.dividing import Dividers, Division, divide
 from dialekt.measures.metrics import judge
 from dialekt.measures.retrieval import Collection
-from dialekt.types import Qrel, Query
+from dialekt.types import Language, Qrel, Query
 
 KINDS = ("guide", "ticket")
 
@@ -103,3 +103,22 @@ def test_another_language_has_no_jargon(known: Dividers) -> None:
     assert "rare words" in divided(known)
     queries = [Query(query.id, f"szyszka zmierzch {number}") for number, query in enumerate(known.queries)]
     assert "rare words" not in divided(replace(known, queries=queries))
+
+
+def test_lengths_without_blanks_are_counted_in_words(known: Dividers) -> None:
+    """Two ideographs are about a word: searches in Chinese are not all one word long."""
+    texts = ["重置密码", "如何重置登录密码呢"]
+    queries = [Query(query.id, texts[number % 2]) for number, query in enumerate(known.queries)]
+    assert divided(replace(known, queries=queries))["query length"].order == ("1-2 words", "3-5 words")
+
+
+def test_jargon_is_that_of_the_corpus_s_language(known: Dividers) -> None:
+    """A German corpus is measured by German: its everyday words are not rare."""
+    german = replace(known.documents, language=Language.GERMAN)
+    words = ("wasser und haus", "wasser und zqxv", "zqxv vrtz haus")
+    queries = [Query(query.id, words[number % 3]) for number, query in enumerate(known.queries)]
+    found = divided(replace(known, queries=queries, documents=german))["rare words"]
+    assert len(found.order) > 1
+    assert found.parts[0] == found.order[0]
+    chinese = replace(known.documents, language=Language.CHINESE)
+    assert "rare words" not in divided(replace(known, queries=queries, documents=chinese))

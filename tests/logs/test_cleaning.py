@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """Each cleaning rule drops what it names, counts it, and can be switched off."""
 
 import random
@@ -191,3 +192,47 @@ def test_every_rule_has_a_name_for_people(tmp_path: Path) -> None:
     """The funnel asks the rules in the order in which reports name them."""
     with cleaned(tmp_path, search("a", "shoes")) as (_, result):
         assert [step.rule for step in result.funnel] == list(RULE_MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("バス", "パス"), ("का", "की"), ("ใกล้", "ไกล"), ("мой счёт", "мои счета"), ("밸브", "벨브")]
+)
+def test_signs_of_other_scripts_are_no_accents(tmp_path: Path, one: str, other: str) -> None:
+    """What would be another word without its sign stays another query."""
+    with cleaned(tmp_path, [*search("a", one), *search("b", other)]) as (connection, _):
+        assert queries_of(connection) == sorted((one, other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("مُحَمَّد", "محمد"),
+        ("Αντλία", "ΑΝΤΛΙΑ"),
+        ("ёлка!", "Елка"),
+        ("ﾊﾞｽ", "バス"),
+        ("ISPARTA", "ısparta"),
+        ("《水泵》", "水泵"),
+    ],
+)
+def test_spellings_of_every_script_become_one_query(tmp_path: Path, one: str, other: str) -> None:
+    """Case, width, optional signs, accents on letters with case and punctuation make no query."""
+    with cleaned(tmp_path, [*search("a", one), *search("b", other)]) as (connection, _):
+        assert len(queries_of(connection)) == 1
+
+
+def test_a_long_search_without_blanks_is_no_name(tmp_path: Path) -> None:
+    """A question of ten ideographs stays where a name of three is navigational."""
+    rows = [
+        row
+        for query in ("如何重置登录密码呢", "百度网")
+        for person in range(40)
+        for row in search(f"p{person}", query, clicked=1)
+    ]
+    with cleaned(tmp_path, rows, navigational_minimum_clicks=20) as (connection, _):
+        assert queries_of(connection) == ["如何重置登录密码呢"]
+
+
+def test_one_korean_syllable_is_a_word(tmp_path: Path) -> None:
+    """As one ideograph is."""
+    with cleaned(tmp_path, search("a", "책")) as (connection, _):
+        assert queries_of(connection) == ["책"]

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """Personal data is masked; numbers of things are not."""
 
 import pytest
@@ -84,3 +85,28 @@ def test_check_digits() -> None:
     assert not passes_iban("GB82WEST12345698765433")
     assert is_product_number("4006381333931")
     assert not is_product_number("4006381333932")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("电话13912345678怎么办", "电话<account>怎么办"),
+        ("联系zhang@example.com谢谢", "联系<mail>谢谢"),
+        ("身份证11010519491231002X", "<account>"),
+        ("口座1234567 振込", "<account> 振込"),
+        ("٠٥٠١٢٣٤٥٦٧٨ رقم", "<account> رقم"),
+        ("هاتف +٩٧١ ٥٠ ١٢٣ ٤٥٦٧", "هاتف <phone>"),
+        ("हेल्प ९८७६५४३२१०१", "हेल्प <account>"),
+        ("01012345678로 전화", "<account>로 전화"),
+        ("паспорт 4509 123456", "<account>"),
+    ],
+)
+def test_personal_data_is_masked_in_every_script(text: str, masked: str) -> None:
+    """Digits of every script are digits, and a word without blanks stands directly before a number."""
+    assert mask(text).text == masked
+
+
+@pytest.mark.parametrize("text", ["पंप ३ किलोवाट", "水泵AX1234567890", "٣ مضخات", "насос К-1234567890"])
+def test_numbers_of_things_stay_in_every_script(text: str) -> None:
+    """A letter with capitals makes a number a code; what is not masked keeps its own digits."""
+    assert mask(text).text == text

@@ -11,7 +11,7 @@ from dialekt.measures.runs import Run
 from dialekt.models.lexical import Bm25
 from dialekt.models.topk import TopK, top_k
 from dialekt.models.vectors import load_vectors
-from dialekt.types import Query
+from dialekt.types import Language, Query
 
 
 def top_ids(run: Run, row: int, count: int) -> list[str]:
@@ -22,7 +22,7 @@ def top_ids(run: Run, row: int, count: int) -> list[str]:
 def test_bm25_ranks_whole_documents(world: World) -> None:
     """Chunks count for their parent, and a query without known words finds nothing."""
     collection = read_collection(world.folder("corpus"))
-    index = Bm25.build(collection.texts, english=False)
+    index = Bm25.build(collection.texts, language=Language.OTHER)
     run = lexical_run(collection, index, [Query("a", "word7"), Query("b", "unheard")], depth=10)
     assert sorted(top_ids(run, 0, 10)) == ["7/0", "7/1", "7/2"]
     assert top_ids(run, 1, 10) == []

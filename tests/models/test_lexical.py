@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """BM25."""
 
 import bm25s
@@ -5,8 +6,8 @@ import numpy as np
 import pytest
 import Stemmer
 
-from dialekt.models.lexical import Analyzer, Bm25, looks_english
-from dialekt.types import Progress
+from dialekt.models.lexical import Analyzer, Bm25
+from dialekt.types import Language, Progress
 
 DOCUMENTS = [
     "The solar panels are installed on the roof by an electrician.",
@@ -27,7 +28,7 @@ def test_scores_equal_bm25s_with_its_own_tokenizer() -> None:
     )
     tokens = bm25s.tokenize(queries, stopwords="en", stemmer=stemmer, show_progress=False)
     _, expected = reference.retrieve(tokens, k=5, show_progress=False)
-    found = Bm25.build(DOCUMENTS, english=True).search(queries, 5)
+    found = Bm25.build(DOCUMENTS, language=Language.ENGLISH).search(queries, 5)
     assert np.where(found.indices >= 0, found.scores, 0).tolist() == expected.tolist()
 
 
@@ -50,26 +51,44 @@ def test_a_corpus_without_words_finds_nothing(texts: list[str]) -> None:
     assert Bm25.build(texts).search(["solar"], 2).indices.tolist() == [[-1, -1]]
 
 
-def test_other_languages_keep_their_words() -> None:
-    """German is neither stemmed in English nor robbed of words that English counts as stop words."""
-    texts = ["Die Anlage war in der Nacht außer Betrieb", "Das Kabel wird in den Schacht gelegt und geprüft"] * 5
-    index = Bm25.build(texts)
-    assert not index.english
-    assert Analyzer(english=False).terms("Was in Schächten war") == ["was", "in", "schächten", "war"]
+def test_words_of_an_unknown_language_are_taken_as_they_are() -> None:
+    """Nothing is stemmed, and no word counts as a stop word."""
+    assert Analyzer(Language.OTHER).terms("Was in Schächten war") == ["was", "in", "schächten", "war"]
 
 
-def test_chinese_is_searched_by_pairs_of_characters() -> None:
-    """Languages without spaces are found by overlapping pairs."""
-    found = Bm25.build(["重置密码的方法", "太阳能电池板"]).search(["密码"], 1)
-    assert found.indices.tolist() == [[0]]
+@pytest.mark.parametrize(
+    ("language", "text", "terms"),
+    [
+        (Language.GERMAN, "Die Pumpen und das Ventil", ["pump", "ventil"]),
+        (Language.RUSSIAN, "Солнечных панелей", ["солнечн", "панел"]),
+        (Language.TURKISH, "IŞIKLAR", ["ışık"]),
+        (Language.ARABIC, "المُضَخَّات", ["مضخ"]),
+        (Language.HINDI, "पंपों", ["पंप"]),
+        (Language.GREEK, "ΑΝΤΛΊΕΣ", ["αντλι"]),
+    ],
+)
+def test_each_language_has_its_stemmer(language: Language, text: str, terms: list[str]) -> None:
+    """Forms of a word become one, capitals and optional signs included; the language's own stop words go."""
+    assert Analyzer(language).terms(text) == terms
 
 
-def test_english_is_recognised_by_its_function_words() -> None:
-    """Prose and terse help texts are English; lists of part numbers and other languages are not."""
-    assert looks_english(DOCUMENTS)
-    assert not looks_english(["Il cavo e collegato alla presa e la batteria si carica di notte."])
-    assert not looks_english(["AX-100 BX-200 CX-300"])
-    assert not looks_english([])
+@pytest.mark.parametrize(
+    ("documents", "query"),
+    [
+        (["重置密码的方法", "太阳能电池板"], "密码"),
+        (["パスワードをリセットする", "太陽電池の設置"], "リセット"),
+        (["วิธีรีเซ็ตรหัสผ่าน", "แผงโซลาร์เซลล์"], "รหัสผ่าน"),
+        (["पासवर्ड कैसे रीसेट करें", "सौर पैनल"], "पासवर्ड"),
+        (["비밀번호 재설정 방법", "태양광 패널"], "비밀번호"),
+        (["إعادة تعيين كلمة المرور", "لوح شمسي"], "كَلِمَة"),
+        (["ＡＢＣ１２３ 手順", "XYZ"], "abc123"),
+        (["cafe\u0301 au lait", "tea"], "CAFÉ"),
+        (["饮水机", "电池"], "水"),
+    ],
+)
+def test_every_script_is_searched(documents: list[str], query: str) -> None:
+    """Without blanks by overlapping pairs, a single ideograph by the pairs that hold it; marks belong to words."""
+    assert Bm25.build(documents).search([query], 2).indices.tolist() == [[0, -1]]
 
 
 def test_progress_counts_documents_and_queries() -> None:

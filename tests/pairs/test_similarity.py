@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """Near-duplicate search over token sets."""
 
 from itertools import combinations
@@ -60,3 +61,22 @@ def test_near_duplicates_are_joined_across_a_chain() -> None:
     groups = Groups()
     join_near_duplicates(groups, [*texts, ("d", "something else")], 0.95)
     assert [groups.find(item) for item in "abcd"] == ["a", "a", "a", "d"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("如何重置我的登录密码？", "如何重置我的登录密码", True),
+        ("如何重置我的登录密码", "如何更换水泵的阀门", False),
+        ("पासवर्ड कैसे बदलें", "पासवर्ड कैसे बदलें।", True),
+        ("का", "की", False),
+        ("วิธีเปลี่ยนรหัสผ่าน", "วิธีเปลี่ยนรหัสผ่าน!", True),
+        ("วิธีเปลี่ยนรหัสผ่าน", "ราคาแผงโซลาร์เซลล์", False),
+        ("كَيْفَ أغير كلمة المرور؟", "كيف أغير كلمة المرور", True),
+    ],
+)
+def test_searches_of_every_script_are_near_duplicates_or_not(one: str, other: str, same: bool) -> None:
+    """Marks that end a search and optional signs make no other search; other vowels do."""
+    groups = Groups()
+    join_near_duplicates(groups, [("a", one), ("b", other)], 0.9)
+    assert (groups.find("a") == groups.find("b")) is same

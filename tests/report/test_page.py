@@ -316,3 +316,16 @@ def test_next_steps_are_on_the_page_and_in_the_facts(tmp_path: Path) -> None:
     assert facts.next_steps
     assert all(step.action in html_of(sample.bad()) for step in facts.next_steps)
     assert write_report(sample.nothing(), tmp_path).next_steps == ()
+
+
+def test_texts_of_every_script_are_shown_in_their_direction_and_cut() -> None:
+    """A text takes its direction from its letters; one without blanks is cut where it is too long, not at its title."""
+    inputs = sample.good()
+    change = evaluation_of(inputs).wins[0]
+    long = "标题 " + "水泵漏水必须更换" * 100
+    texts = {change.query_id: ChangeTexts("كيف أغير كلمة المرور", long, "العنوان")}
+    page = html_of(replace(inputs, texts=texts))
+    assert '<dd dir="auto">كيف أغير كلمة المرور</dd>' in page
+    shown = re.search(r'<dd dir="auto">(标题[^<]*)</dd>', page)
+    assert shown is not None
+    assert 390 < len(shown[1]) < 410

@@ -1,8 +1,10 @@
+# ruff: noqa: RUF001 - texts in many scripts
 """Sentences and words, and which of them tell documents apart."""
 
 import pytest
 
 from dialekt.synthesis.language import Vocabulary, is_prose, join_words, sentences, words
+from dialekt.types import Language
 
 
 def test_a_text_is_split_at_sentence_ends_lines_and_list_marks() -> None:
@@ -42,3 +44,35 @@ def test_function_words_and_words_of_most_documents_tell_nothing_apart() -> None
     assert vocabulary.english
     assert vocabulary.content(["the", "pump", "number7"]) == ["number7"]
     assert vocabulary.rarity("number7") > vocabulary.rarity("pump")
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("水泵漏水。请更换！「先断电。」再开始", ["水泵漏水。", "请更换！", "「先断电。」", "再开始"]),
+        ("पंप बंद करें। वाल्व खोलें।", ["पंप बंद करें।", "वाल्व खोलें।"]),
+        ("هل تعمل المضخة؟ نعم۔ لا", ["هل تعمل المضخة؟", "نعم۔", "لا"]),
+        ("ปิดวาล์ว เปิดปั๊ม", ["ปิดวาล์ว", "เปิดปั๊ม"]),
+    ],
+)
+def test_sentences_end_in_every_script(text: str, found: list[str]) -> None:
+    """Without a blank behind the mark, with a danda, with the Arabic question mark; a blank ends a Thai clause."""
+    assert sentences(text) == found
+
+
+def test_vowel_signs_make_no_code() -> None:
+    """Hindi and Arabic with its signs are prose."""
+    assert is_prose("पंप से पानी रिस रहा है।")
+    assert is_prose("المُضَخَّة تُسَرِّب الماء؟")
+
+
+def test_function_words_are_those_of_the_language() -> None:
+    """Each language has its own list; hiragana hold Japanese together; a run of katakana is one word."""
+    german = Vocabulary.of(["die Pumpe und das Ventil"], language=Language.GERMAN)
+    assert german.content(["die", "Pumpe", "und", "das", "Ventil"]) == ["Pumpe", "Ventil"]
+    hindi = Vocabulary.of(["पंप की मरम्मत"], language=Language.HINDI)
+    assert hindi.content(words("पंप की मरम्मत")) == ["पंप", "मरम्मत"]
+    japanese = Vocabulary.of(["ポンプを交換する"], language=Language.JAPANESE)
+    assert japanese.content(words("ポンプを交換する")) == ["ポンプ", "交", "換"]
+    chinese = Vocabulary.of(["水泵的阀门"], language=Language.CHINESE)
+    assert "的" not in chinese.content(words("水泵的阀门"))

@@ -72,3 +72,15 @@ def test_scripts_without_blanks_give_pieces_of_sentences_and_phrases() -> None:
     drafts = generate_locally([Document("zh", text)], vocabulary, per_document=8, seed=1)
     assert {draft.kind for draft in drafts} == {QueryKind.SENTENCE, QueryKind.KEYWORD}
     assert all(part in "".join(words(text)) for draft in drafts for part in draft.text.split())
+
+
+def test_no_english_question_is_made_of_another_language() -> None:
+    """A document's own questions stay; titles become no "what is" where the corpus is not English."""
+    document = Document("a", "水泵漏水，必须更换。为什么水泵会发热？因为轴承磨损严重。", title="更换水泵")  # noqa: RUF001
+    vocabulary = Vocabulary.of([document.content])
+    drafts = generate_locally([document], vocabulary, per_document=10, seed=1)
+    assert [draft.text for draft in drafts if draft.kind is QueryKind.QUESTION] == ["为什么水泵会发热？"]  # noqa: RUF001
+    assert all(draft.text.isascii() is False for draft in drafts)
+    phrases = key_phrases(document.content, vocabulary)
+    assert not any(set("，。？") & set("".join(phrase)) for phrase in phrases)  # noqa: RUF001
+    assert not any("水必" in "".join(phrase) for phrase in phrases)  # a comma lies between

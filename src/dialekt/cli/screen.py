@@ -1,5 +1,6 @@
 """Where words go: results to stdout, progress and messages to stderr, or one JSON object to stdout."""
 
+import io
 import json
 import sys
 from collections.abc import Mapping
@@ -25,13 +26,17 @@ class Screen:
         if not self.as_json:
             return
         answer = {"schema": f"dialekt.{self.command}/1", **facts}
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False, allow_nan=False, default=str) + "\n")
+        plain = not (sys.stdout.encoding or "utf-8").lower().startswith("utf")  # JSON can say all letters in ASCII
+        sys.stdout.write(json.dumps(answer, ensure_ascii=plain, allow_nan=False, default=str) + "\n")
         sys.stdout.flush()
 
 
 def open_screen(command: str, *, as_json: bool, quiet: bool) -> Screen:
     """Set up the two consoles of a command."""
     from rich.console import Console
+
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter is no fault of the query
 
     class PipedConsole(Console):
         """A console that tells a reader who left from an error; rich itself would exit with 1."""

@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from dialekt.config import TunedSide, TuningMethod
 from dialekt.flow.records import StageName
+from dialekt.types import Language
 
 Facts = Mapping[str, Any]
 
@@ -43,7 +44,8 @@ def _judgments(facts: Facts) -> str:
 def _corpus(facts: Facts) -> str:
     chunks = f" in {facts['chunks']:,} chunks" if facts["chunks"] != facts["documents"] else ""
     doubles = facts["exact_duplicates"] + facts["near_duplicates"]
-    return f"{facts['documents']:,} documents{chunks}" + (f", {doubles:,} duplicates" if doubles else "")
+    language = f", in {facts['language']!r}" if facts.get("language") not in (None, Language.ENGLISH) else ""
+    return f"{facts['documents']:,} documents{chunks}" + (f", {doubles:,} duplicates" if doubles else "") + language
 
 
 def _logs(facts: Facts) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from dialekt.config.section import PositiveInt, Section, Share
+from dialekt.types import Language
 
 
 class CorpusFormat(StrEnum):
@@ -32,6 +33,11 @@ class CorpusConfig(Section):
     )
     title_field: str | None = Field(default=None, description="column with the title; unset: title if present")
     text_field: str | None = Field(default=None, description="column with the text; unset: text, content, body, ...")
+    language: Language | None = Field(
+        default=None,
+        description="what the documents are written in ('de', 'zh', ...), for stop words and stems of BM25 and of the "
+        "index; 'other': several, or another; unset: derived from the documents",
+    )
     chunk_tokens: PositiveInt | None = Field(
         default=None,
         description="longest chunk in tokens; unset: the model's limit for a folder of files, no chunking otherwise",

@@ -6,14 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dialekt.corpus.records import CountTokens, Offsets
+from dialekt.store.words import LETTERS, UNIT, may_break
 from dialekt.types import Document
 
 WINDOW_CHARACTERS = 200_000  # tokenized at once, so that a document of any length needs the memory of one window
 BATCH_CHARACTERS = 1_000_000  # short documents are tokenized together
 EARLIEST_CUT = 0.6  # share of the limit; a break before it would make chunks too short
-_SENTENCE_ENDS = frozenset(".!?:;…。！？")  # noqa: RUF001 - full-width sentence ends are meant
-_CLOSERS = "\"')]}»”’"
-_WORD = re.compile(r"\w+|[^\w\s]")
+_CLOSED_ENDS = "。！？｡।॥։።။៕"  # noqa: RUF001 - these end a sentence also where no blank follows
+_SENTENCE_ENDS = frozenset(".!?:;…؟۔؛" + _CLOSED_ENDS)  # noqa: RUF001 - marks of several scripts are meant
+_CLAUSE_ENDS = frozenset("，、；：")  # noqa: RUF001 - full-width marks are meant
+_CLOSERS = "\"')]}»”’」』）】〉》"  # noqa: RUF001 - full-width marks are meant
+_WORD = re.compile(rf"{UNIT}|(?:{LETTERS}|_)+|[^\w\s]")
 
 # How good a place between two tokens is for a cut.
 _NEVER, _INSIDE_WORD, _WORD_END, _LINE_END, _SENTENCE_END, _PARAGRAPH_END = range(-1, 5)
@@ -51,7 +54,7 @@ def _window_end(text: str, start: int, width: int) -> int:
     end = start + width
     if end >= len(text):
         return len(text)
-    blank = max(text.rfind(" ", start + width // 2, end), text.rfind("\n", start + width // 2, end))
+    blank = max(text.rfind(mark, start + width // 2, end) for mark in " \n。")
     return blank if blank > start else end
 
 
@@ -77,11 +80,31 @@ def _rate_breaks(text: str, tokens: Offsets) -> list[int]:
     for (_, end), (start, _) in itertools.pairwise(tokens):
         if start < end:
             ratings.append(_NEVER)
-        elif start == end:
-            ratings.append(_INSIDE_WORD)
         else:
-            ratings.append(_rate_gap(text, end, text[end:start]))
+            left, right = _gap_around(text, end, start)
+            ratings.append(_rate_gap(text, left, text[left:right]) if left < right else _rate_joint(text, end))
     return ratings
+
+
+def _gap_around(text: str, end: int, start: int) -> tuple[int, int]:
+    """Return where the blanks between two tokens begin and end: some tokenizers count them to the word behind."""
+    while end and text[end - 1].isspace():
+        end -= 1
+    while start < len(text) - 1 and text[start].isspace():
+        start += 1
+    return end, start
+
+
+def _rate_joint(text: str, place: int) -> int:
+    """Rate a place without a blank: a sentence may end there in Chinese, and any unit of a script without blanks."""
+    before, after = text[max(0, place - 3) : place].rstrip(_CLOSERS), text[place]
+    if after in _CLOSERS or after in _SENTENCE_ENDS or after in _CLAUSE_ENDS:
+        return _INSIDE_WORD
+    if before and before[-1] in _CLOSED_ENDS:
+        return _SENTENCE_END
+    if before and before[-1] in _CLAUSE_ENDS:
+        return _LINE_END
+    return _WORD_END if may_break(text, place) else _INSIDE_WORD
 
 
 def _rate_gap(text: str, end: int, gap: str) -> int:

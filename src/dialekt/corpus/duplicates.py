@@ -7,7 +7,6 @@ true Jaccard similarity of the two shingle sets.
 
 import itertools
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.store.hashing import hash_text
+from dialekt.store.words import find_words, search_form
 from dialekt.types import Progress, ReportProgress, no_progress
 
 SHINGLE_WORDS = 3
@@ -26,12 +26,6 @@ BATCH_SHINGLES = 500_000  # shingles hashed at once: 4 MB per pass
 MAXIMUM_REPRESENTATIVES = 32  # unlike documents compared within one bucket, so that boilerplate never costs n²
 CACHED_SHINGLE_SETS = 64
 MAXIMUM_REMEMBERED_WORDS = 1_000_000
-
-_WORD = re.compile(r"\w+")
-# Scripts without blanks between words: one character is one word.
-_WORD_OR_IDEOGRAPH = re.compile(
-    r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+"
-)
 
 Hashes = NDArray[np.uint64]
 
@@ -141,7 +135,7 @@ def rows_per_band(similarity: float) -> int:
 
 
 def shingles(text: str) -> Hashes:
-    """Return the sorted distinct hashes of the text's runs of three words; (shingles,) uint64."""
+    """Return the sorted distinct hashes of the text's runs of three words or units; (shingles,) uint64."""
     return np.unique(_raw_shingles(text))
 
 
@@ -159,7 +153,7 @@ _word_hashes = _WordHashes()
 
 
 def _raw_shingles(text: str) -> Hashes:
-    found = (_WORD if text.isascii() else _WORD_OR_IDEOGRAPH).findall(text.casefold())
+    found = find_words(search_form(text.casefold()))
     words = np.fromiter(map(_word_hashes.__getitem__, found), dtype=np.uint64, count=len(found))
     if len(words) < SHINGLE_WORDS:
         return words

@@ -48,7 +48,8 @@ class CorpusFacts:
     """Counts of what was read, dropped and written. `documents` counts before chunking, `chunks` after.
 
     `exact_duplicates` and `near_duplicates` count written units that have an earlier twin; they are marked,
-    never dropped, because judgments may speak of them. `median_tokens` is taken over at most 1,000 units.
+    never dropped, because judgments may speak of them. `median_tokens` is taken over at most 1,000 units. `language`
+    is by `language_from` "the documents" or "corpus.language"; `analysis` says what BM25 does with its words.
     """
 
     format: str
@@ -64,3 +65,6 @@ class CorpusFacts:
     median_tokens: int | None
     dropped: dict[str, int]
     warnings: tuple[str, ...]
+    language: str
+    language_from: str
+    analysis: str

@@ -14,10 +14,12 @@ from dialekt.corpus.layout import Layout, find_layout
 from dialekt.corpus.readers import read_table
 from dialekt.corpus.records import CorpusFacts, CorpusInputs, CountTokens, FoundDocument
 from dialekt.errors import ConfigError, InputError
+from dialekt.models.language import derive_language, describe_analysis
+from dialekt.store.language import language_note
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, Progress, ReportProgress, no_progress
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 SPECIAL_TOKENS = 2  # start and end marks that the model adds to every text
 SAMPLED_FOR_MEDIAN = 1_000
 
@@ -46,7 +48,8 @@ def run(
     )
     firsts = (units[first].id for first in duplicates.first)
     marked = (replace(unit, duplicate_of=first) for unit, first in zip(units, firsts, strict=True))
-    write_records(out / "documents.parquet", marked, Document)
+    language = config.language or derive_language([unit.content for unit in units])
+    write_records(out / "documents.parquet", marked, Document, notes=language_note(language))
     return CorpusFacts(
         format=str(layout.format) if layout and layout.found else "inline",
         files=len(layout.tables + layout.files) if layout else 0,
@@ -61,6 +64,9 @@ def run(
         median_tokens=_median_tokens(units, inputs.count_tokens),
         dropped=dict(sorted((+intake.dropped).items())),
         warnings=_warnings(intake, limit, inputs),
+        language=language.value,
+        language_from="corpus.language" if config.language else "the documents",
+        analysis=describe_analysis(language),
     )
 
 

@@ -14,6 +14,7 @@ from dialekt.diagnosis.records import Failure, FailureBucket
 from dialekt.measures.metrics import CUTOFF, Judgments
 from dialekt.measures.runs import Run
 from dialekt.models.lexical import Analyzer
+from dialekt.store.words import LETTERS, UNIT
 
 SHARED_WEIGHT = 0.3  # of the query's terms, by idf: below it the answer speaks other words
 RARE_DOCUMENTS = 2
@@ -22,7 +23,7 @@ DUPLICATE_COSINE = 0.97
 _HUB_RANK = 3
 _TEXTS_PER_BLOCK = 1_000  # offsets are Python tuples, some 100 bytes a token
 _CHARACTERS_PER_TOKEN = 20  # no text averages longer tokens: what lies beyond the limit need not be counted
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(rf"{UNIT}|(?:{LETTERS}|_)+")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,7 +118,7 @@ class _Words:
 
     @classmethod
     def of(cls, inputs: BaselineInputs) -> "_Words":
-        analyzer = Analyzer(english=inputs.english)
+        analyzer = Analyzer(inputs.language)
         queries = [frozenset(analyzer.terms(query.text)) for query in inputs.queries]
         asked = frozenset[str]().union(*queries)
         found: list[set[str]] = [set() for _ in inputs.collection.document_ids]
@@ -151,8 +152,9 @@ def _rare_terms(inputs: BaselineInputs, words: _Words) -> NDArray[np.bool_]:
 def _has_broken_word(text: str, tokens: Sequence[tuple[int, int]]) -> bool:
     """Whether a word of the text takes at least four tokens."""
     starts = np.array([start for start, end in tokens if end > start], dtype=np.int64)
+    ends = np.array([end for start, end in tokens if end > start], dtype=np.int64)
     spans = [word.span() for word in _WORD.finditer(text)]
-    return any(np.count_nonzero((starts >= start) & (starts < end)) >= BROKEN_PIECES for start, end in spans)
+    return any(np.count_nonzero((ends > start) & (starts < end)) >= BROKEN_PIECES for start, end in spans)
 
 
 def _near_duplicates(

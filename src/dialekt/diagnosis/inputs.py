@@ -11,7 +11,7 @@ from dialekt.measures.retrieval import Collection
 from dialekt.measures.runs import Run
 from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import Vectors
-from dialekt.types import Document, Pair, Query
+from dialekt.types import Document, Language, Pair, Query
 
 BASE = "base"
 
@@ -45,7 +45,7 @@ class BaselineInputs:
     systems: Mapping[str, Run]
     token_offsets: TokenOffsets
     max_tokens: int
-    english: bool
+    language: Language
     sampling: Sampling
 
 

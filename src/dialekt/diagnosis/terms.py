@@ -12,17 +12,15 @@ from numpy.typing import NDArray
 
 from dialekt.diagnosis.frequencies import GeneralLanguage
 from dialekt.diagnosis.records import Term
-from dialekt.store.words import SINGLE_CHARACTER_WORDS
+from dialekt.store.words import LETTERS, UNIT
 from dialekt.types import Progress, ReportProgress, no_progress
 
 TokenOffsets = Callable[[Sequence[str]], list[list[tuple[int, int]]]]
 
 LEAST_DOCUMENTS = 5  # a word in fewer may be a person's name or a secret: it is not shown
 _LEAST_SHARE = 0.001
-_MARKS = "\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0900-\u0963\u0966-\u0dff"  # vowel signs, which are no letters to re
-_LETTERS = rf"(?:[^\W_{SINGLE_CHARACTER_WORDS}]|[{_MARKS}])+"
-_JOINED = rf"(?:(?:[-'’_/+]|\.(?![A-Z][a-z])){_LETTERS})*"
-_WORD = re.compile(rf"[{SINGLE_CHARACTER_WORDS}]|{_LETTERS}{_JOINED}")
+_JOINED = rf"(?:(?:[-'’_/+]|\.(?![A-Z][a-z])){LETTERS})*"
+_WORD = re.compile(rf"{UNIT}|{LETTERS}{_JOINED}")
 _QUANTITY = re.compile(r"\d+[a-z]{1,2}|(?:\d+-)+[^\W\d_]+(?:-[^\W\d_]+)*")  # 2nd, 90s, 10mg, 3-day
 _POSSESSIVE = ("'s", "’s")
 _JOINT = re.compile(r"[-'’_./+]")

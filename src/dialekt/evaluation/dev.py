@@ -91,7 +91,7 @@ def make_dev_set(
     query_vectors = rows_of_queries(vectors, queries)
     positives = list(_positive_units(collection, judgments, queries, query_vectors, vectors.document_vectors))
     dense = top_k(query_vectors, vectors.document_vectors, candidates)
-    index = Bm25.build(collection.texts, progress=progress)
+    index = Bm25.build(collection.texts, language=collection.language, progress=progress)
     lexical = index.search([query.text for query in queries], candidates)
     filling = generator.permutation(len(collection.unit_ids)).tolist() if queries else []
     pool = _fill(positives, chain(_by_rank(dense, lexical), filling), max_documents)

@@ -1,6 +1,5 @@
 """By what the test queries are divided: their words, their frequency, their answers."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from numpy.typing import NDArray
 from dialekt.measures.metrics import Judgments
 from dialekt.measures.retrieval import Collection as Documents
 from dialekt.measures.retrieval import units_of_documents
-from dialekt.models.lexical import Analyzer, looks_english
-from dialekt.types import Query
+from dialekt.models.language import derive_language
+from dialekt.models.lexical import Analyzer
+from dialekt.store.words import count_words, find_words, search_form
+from dialekt.types import Language, Query
 
 OTHER = "other"
 LEAST_QUERIES = 10
@@ -22,7 +23,7 @@ _RARE_ZIPF = 3.0  # once in a million words; "hepatitis" 3.5, "metformin" 2.6, "
 _LITTLE_OVERLAP = 0.5
 _FEWEST_VALUES, _MOST_VALUES, _MOST_FIELDS, _COVERAGE = 2, 8, 3, 0.5
 _LONGEST_VALUE = 40
-_WORD = re.compile(r"\w+")
+_UNTOLD_WORDS = frozenset({Language.CHINESE, Language.JAPANESE, Language.KOREAN, Language.THAI})  # or of many forms
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Dividers:
 
 def divide(known: Dividers) -> Iterator[Division]:
     """Yield every division with at least two parts of ten queries or more; smaller parts stand for nothing."""
+    language = known.documents.language or derive_language(known.documents.texts)
     units = units_of_documents(known.documents)
     answers = [
         [name for name in known.judgments.positives(query.id) if name in units] for query in known.queries
@@ -62,8 +64,8 @@ def divide(known: Dividers) -> Iterator[Division]:
     found = [
         _by_length(known.queries),
         _by_frequency(known.queries, known.frequencies),
-        _by_jargon(known.queries),
-        _by_overlap(known.queries, texts, english=looks_english(known.documents.texts)),
+        _by_jargon(known.queries, language),
+        _by_overlap(known.queries, texts, language),
         _by_training(answers, known.trained),
         _by_number([len(known.judgments.positives(query.id)) for query in known.queries]),
         _by_answer_length(texts),
@@ -87,10 +89,6 @@ def _without_small_parts(division: Division) -> Division:
     return Division(division.dimension, parts, (*kept, OTHER))
 
 
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
-
-
 def _by_length(queries: Sequence[Query]) -> Division:
     longer = "more than 10 words"
 
@@ -98,7 +96,7 @@ def _by_length(queries: Sequence[Query]) -> Division:
         return next((name for most, name in _LENGTHS if count <= most), longer)
 
     order = (*(name for _, name in _LENGTHS), longer)
-    return Division("query length", tuple(part(len(query.text.split())) for query in queries), order)
+    return Division("query length", tuple(part(count_words(query.text)) for query in queries), order)
 
 
 def _by_frequency(queries: Sequence[Query], frequencies: Mapping[str, str]) -> Division:
@@ -106,15 +104,19 @@ def _by_frequency(queries: Sequence[Query], frequencies: Mapping[str, str]) -> D
     return Division("query frequency", tuple(frequencies.get(query.text, "") for query in queries), _FREQUENCIES)
 
 
-def _by_jargon(queries: Sequence[Query]) -> Division:
-    """Divide into thirds by the share of words that general English has less than once in a million words.
+def _by_jargon(queries: Sequence[Query], language: Language) -> Division:
+    """Divide into thirds by the share of words that the general language has less than once in a million words.
 
-    Nothing where most words are rare: then the queries are of another language.
+    Nothing where most words are rare: then the queries are of another language. Nothing either where words are not
+    told apart, as in Chinese, or are not listed. What the documents' language is not known for is tried as English.
     """
-    from wordfreq import zipf_frequency
+    from wordfreq import available_languages, zipf_frequency
 
-    words = [_words(query.text) for query in queries]
-    rare = {word: zipf_frequency(word, "en") < _RARE_ZIPF for word in {word for row in words for word in row}}
+    code = Language.ENGLISH if language is Language.OTHER else language
+    if language in _UNTOLD_WORDS or code not in available_languages():
+        return Division("rare words", ("",) * len(queries), ())
+    words = [find_words(search_form(query.text)) for query in queries]
+    rare = {word: zipf_frequency(word, code) < _RARE_ZIPF for word in {word for row in words for word in row}}
     shares = np.array([sum(rare[word] for word in row) / max(1, len(row)) for row in words])
     if np.mean(shares) > 0.5:
         return Division("rare words", ("",) * len(queries), ())
@@ -125,9 +127,9 @@ def _percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def _by_overlap(queries: Sequence[Query], texts: Sequence[Sequence[str]], *, english: bool) -> Division:
+def _by_overlap(queries: Sequence[Query], texts: Sequence[Sequence[str]], language: Language) -> Division:
     """Divide by whether the answer that has most of the query's words has half of them; stop words do not count."""
-    analyzer = Analyzer(english=english)
+    analyzer = Analyzer(language)
     few, many = "under half", "half or more"
 
     def part(query: Query, answers: Sequence[str]) -> str:
@@ -157,7 +159,7 @@ def _by_number(counts: Sequence[int]) -> Division:
 
 def _by_answer_length(texts: Sequence[Sequence[str]]) -> Division:
     """Divide into thirds by the words of the shortest answer."""
-    lengths = np.array([min((len(text.split()) for text in answers), default=-1) for answers in texts], dtype=float)
+    lengths = np.array([min((count_words(text) for text in answers), default=-1) for answers in texts], dtype=float)
     return _thirds("answer length", lengths, lambda low, high: f"{low:.0f} to {high:.0f} words")
 
 

@@ -76,7 +76,7 @@ def build_systems(collection: Collection, held: Held, plan: Plan, *, progress: R
     `hybrid_*` is fused as the dev queries choose, by the same procedure for base and tuned; `rrf_*` is plain
     reciprocal rank fusion.
     """
-    index = Bm25.build(collection.texts, progress=progress)
+    index = Bm25.build(collection.texts, language=collection.language, progress=progress)
     lexical = lexical_run(collection, index, [*held.dev, *held.test], depth=plan.depth)
     workshop = Workshop(collection, held, plan, lexical)
     yield _finished(workshop, "bm25", lexical)

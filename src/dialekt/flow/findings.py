@@ -117,7 +117,7 @@ def ask(workbench: Workbench, *, progress: ReportProgress) -> Asked:
     )
     systems = {system.name: system for system in build_systems(collection, held, plan, progress=progress)}
     documents = read_records(corpus / "documents.parquet", Document)
-    return Asked(collection, documents, Bm25.build(collection.texts), held, systems)
+    return Asked(collection, documents, Bm25.build(collection.texts, language=collection.language), held, systems)
 
 
 def _draw(queries: Sequence[Query], workbench: Workbench, generator: np.random.Generator) -> list[Query]:
@@ -141,7 +141,7 @@ def baseline(workbench: Workbench, asked: Asked, out: Path, *, progress: ReportP
         systems={name: asked.systems[name].run for name in (BASE, "bm25", "hybrid_base")},
         token_offsets=encoder.token_offsets,
         max_tokens=encoder.contract.max_tokens - _ROOM_FOR_SPECIAL_TOKENS - _prompt_tokens(workbench),
-        english=asked.lexical.english,
+        language=asked.lexical.language,
         sampling=_sampling(workbench),
     )
     return replace(baseline_facts(inputs), reranker=_reranker(workbench, out, progress=progress))

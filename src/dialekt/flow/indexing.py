@@ -24,6 +24,7 @@ from dialekt.index.importing import ImportFacts, import_corpus
 from dialekt.index.opened import OpenIndex
 from dialekt.index.records import Embed, EngineSpec, FirstStage, IndexVersion, Release, State
 from dialekt.models.vectors import load_vectors
+from dialekt.store.language import read_language
 from dialekt.store.lock import exclusive
 from dialekt.store.tables import read_records
 from dialekt.types import Document, ReportProgress, Role, no_progress
@@ -102,8 +103,9 @@ def at_work(works: IndexWorks) -> Iterator[None]:
 def read_corpus(works: IndexWorks, observer: Observer) -> ImportFacts:
     """Bring what is new in the project's sources into the index."""
     records = journey.run(works.project, observer=observer, until=StageName.CORPUS)
-    units = read_records(records[-1].folder / "documents.parquet", Document)
-    return import_corpus(works.opened.database, units, progress=works.progress)
+    table = records[-1].folder / "documents.parquet"
+    units, language = read_records(table, Document), read_language(table)
+    return import_corpus(works.opened.database, units, language=language, progress=works.progress)
 
 
 def wanted_spec(works: IndexWorks, model: IndexedModel, *, live: Release | None = None) -> EngineSpec:

@@ -21,6 +21,7 @@ from dialekt.index.searching import Hit, Searcher
 from dialekt.measures.metrics import CUTOFF, Judgments, judge, ndcg, tabulate
 from dialekt.measures.statistics import bootstrap_intervals
 from dialekt.store.tables import read_records
+from dialekt.store.words import first_words
 from dialekt.types import Qrel, Query, Role, Split
 
 WORDS_OF_MADE_QUERY = 12
@@ -63,7 +64,7 @@ def gate_queries(project: Project, documents: Documents, *, most: int | None = N
     if searches:
         return GateQueries(tuple(f"s{n}" for n in range(len(searches))), searches, QueriesFrom.SEARCHES)
     units = documents.read(documents.sample(most, seed=config.project.seed))
-    texts = tuple(" ".join(unit.content.split()[:WORDS_OF_MADE_QUERY]) for unit in units.values())
+    texts = tuple(first_words(unit.content, WORDS_OF_MADE_QUERY) for unit in units.values())
     return GateQueries(tuple(units), texts, QueriesFrom.DOCUMENTS)
 
 

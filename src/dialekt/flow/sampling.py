@@ -15,6 +15,7 @@ from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.measures.retrieval import Collection, read_collection, rows_by_name
 from dialekt.models.lexical import Bm25
+from dialekt.store.language import language_note, read_language
 from dialekt.store.tables import read_records, write_records
 from dialekt.types import Document, Pair, Qrel, Query, ReportProgress, Split
 
@@ -57,7 +58,9 @@ def sample(workbench: Workbench, out: Path, *, progress: ReportProgress) -> obje
     present = {collection.document_ids[collection.parents[row]] for row in rows}
     units = {collection.unit_ids[row] for row in rows}
     documents = (one for one in read_records(corpus / "documents.parquet", Document) if one.id in units)
-    write_records(out / "documents.parquet", documents, Document)
+    language = read_language(corpus / "documents.parquet")
+    notes = language_note(language) if language else None
+    write_records(out / "documents.parquet", documents, Document, notes=notes)
     write_records(out / "queries.parquet", kept.queries, Query)
     write_records(out / "qrels.parquet", kept.qrels, Qrel)
     found = [one for one in kept.pairs if one.document_id in present or one.document_id in units]
@@ -134,6 +137,8 @@ def _candidates(collection: Collection, kept: _Kept, *, progress: ReportProgress
     texts = [query.text for query in kept.queries if query.split is not Split.TRAIN]
     if not texts:
         return
-    found = Bm25.build(collection.texts, progress=progress).search(texts, CANDIDATES).indices
+    found = (
+        Bm25.build(collection.texts, language=collection.language, progress=progress).search(texts, CANDIDATES).indices
+    )
     for rank in range(found.shape[1]):
         yield from (row for row in found[:, rank].tolist() if row >= 0)

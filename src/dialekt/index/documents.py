@@ -16,7 +16,7 @@ from dialekt.errors import InputError
 from dialekt.index.checksums import row_sum
 from dialekt.index.filters import Filter, tags_of
 from dialekt.index.records import Checksum
-from dialekt.index.words import WordHit, search_words
+from dialekt.index.words import WordHit, Wording, search_words, wording_of
 from dialekt.store.hashing import hash_text
 from dialekt.store.sqlite import Database, in_parts, marks
 from dialekt.types import Document
@@ -90,7 +90,8 @@ class Documents:
             stored = _entries(connection, list(kept))
             changed = [unit for unit in new if stored.get(unit.id) != entry_of(unit)]
             _remove(connection, gone)
-            connection.executemany(_UPSERT, [_columns(unit) for unit in changed])
+            wording = wording_of(connection)
+            connection.executemany(_UPSERT, [_columns(unit, wording) for unit in changed])
             return _logged(connection, [*sorted(gone), *(unit.id for unit in changed)])
 
     def patch(self, documents: Mapping[str, Mapping[str, str | None]]) -> Written:
@@ -197,9 +198,10 @@ class Documents:
 
 
 _UPSERT = """
-INSERT INTO units (id, document, title, text, metadata, hash) VALUES (?, ?, ?, ?, ?, ?)
+INSERT INTO units (id, document, title, text, metadata, hash, title_words, text_words) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET document = excluded.document, title = excluded.title, text = excluded.text,
-    metadata = excluded.metadata, hash = excluded.hash
+    metadata = excluded.metadata, hash = excluded.hash, title_words = excluded.title_words,
+    text_words = excluded.text_words
 """
 
 
@@ -254,8 +256,9 @@ def _document(unit: Document) -> str:
     return unit.parent_id or unit.id
 
 
-def _columns(unit: Document) -> tuple[str, ...]:
-    return (unit.id, _document(unit), unit.title, unit.text, _dump(unit.metadata), content_hash(unit))
+def _columns(unit: Document, wording: Wording) -> tuple[str | None, ...]:
+    words = (wording.of_document(unit.title), wording.of_document(unit.text))
+    return (unit.id, _document(unit), unit.title, unit.text, _dump(unit.metadata), content_hash(unit), *words)
 
 
 def _document_of(row: sqlite3.Row) -> Document:

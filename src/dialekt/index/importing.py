@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from dialekt.index.documents import Documents, content_hash
 from dialekt.index.filters import tags_of
+from dialekt.index.words import set_language
 from dialekt.store.hashing import hash_json
 from dialekt.store.sqlite import Database
-from dialekt.types import Document, Progress, ReportProgress, no_progress
+from dialekt.types import Document, Language, Progress, ReportProgress, no_progress
 
 _AT_ONCE = 500
 
@@ -26,13 +27,21 @@ class ImportFacts:
 
 
 def import_corpus(
-    database: Database, units: Sequence[Document], *, progress: ReportProgress = no_progress
+    database: Database,
+    units: Sequence[Document],
+    *,
+    language: Language | None = None,
+    progress: ReportProgress = no_progress,
 ) -> ImportFacts:
     """Write what is new in a corpus. Interrupted, the next import does the rest.
 
-    `units` are documents or chunks; the chunks of one document follow each other.
+    `units` are documents or chunks; the chunks of one document follow each other. `language` is that of their words;
+    None leaves it as it was.
     """
     documents = Documents(database)
+    if language is not None:
+        with database.writing() as connection:
+            set_language(connection, language)
     groups = dict(_by_document(units))
     identities = {document: _identity(group) for document, group in groups.items()}
     with database.reading() as connection:

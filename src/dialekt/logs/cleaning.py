@@ -19,6 +19,7 @@ FEWEST_SEARCHES = 5  # of a client whose clicks are judged
 FEWEST_SHOWN = 30
 SHARE_CLICKED = 0.8  # of what was shown
 NAVIGATING_CLIENTS = 10
+CHARACTERS_PER_WORD = 3  # of scripts without blanks; a name of two words has five at most
 
 # What a client did, or a session where the log knows no clients.
 _SEARCHERS = """
@@ -59,7 +60,8 @@ _NAVIGATIONAL = """
         )
         SELECT query_no FROM tops JOIN queries USING (query_no)
         WHERE tops.clicks >= $clicks AND top >= $share * tops.clicks AND tops.clients >= $clients
-          AND len(string_split(normalised, ' ')) <= $words
+          AND len(string_split(normalised, ' '))
+              + length(regexp_replace(normalised, $spaced, '', 'g')) // $characters <= $words
         UNION ALL
         SELECT query_no FROM queries WHERE regexp_full_match(lower(text), '(https?://|www\\.)\\S+')
     )
@@ -156,13 +158,13 @@ def client_rules(connection: duckdb.DuckDBPyConnection, config: CleaningConfig) 
 
 
 def text_rules(config: CleaningConfig) -> tuple[Rule, ...]:
-    """Return the rules on what was typed. One ideograph is a word; one letter is none."""
+    """Return the rules on what was typed. One ideograph or Korean syllable is a word; one letter is none."""
     dropped = "personal" if config.personal_data == "drop" else "only_personal"
     return (
         _texts("malformed", r"NOT regexp_matches(text, '[\p{L}\p{N}]') OR regexp_matches(text, '[\x{FFFD}\x00-\x1F]')"),
         _texts(
             "too_short",
-            r"length(text) < $fewest AND NOT regexp_matches(text, '[\p{Han}\p{Hiragana}\p{Katakana}]')",
+            r"length(text) < $fewest AND NOT regexp_matches(text, '[\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}]')",
             fewest=config.minimum_query_characters,
         ),
         _texts("too_long", "length(text) > $most", most=config.max_query_characters),
@@ -177,6 +179,8 @@ def query_rules(config: CleaningConfig) -> tuple[Rule, ...]:
         "share": config.navigational_click_share,
         "clients": NAVIGATING_CLIENTS,
         "words": config.navigational_max_words,
+        "characters": CHARACTERS_PER_WORD,
+        "spaced": r"[^\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]",
     }
     few = "query_no IN (SELECT query_no FROM queries WHERE clients < $fewest)"
     return (

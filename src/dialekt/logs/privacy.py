@@ -2,6 +2,8 @@
 
 A pattern alone would take part numbers for phone numbers, so check digits decide where there are any: a card number
 passes Luhn's test, an IBAN its remainder by 97; a number that passes as a product's (GTIN, ISBN) is none of a person.
+The digits of every script count as digits. A letter beside a number makes it a code, except one of a script without
+capitals, where words stand against numbers without a blank (电话13912345678).
 """
 
 import re
@@ -9,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from dialekt.errors import ConfigError
+from dialekt.store.words import plain_digits
 
 _WORD = re.compile(r"\w")
 _PLACEHOLDER = re.compile(r"<(?:mail|card|account|phone|own)>")
@@ -16,6 +19,7 @@ _SUSPICIOUS = re.compile(r"\d[\d ()./-]{4,}\d|@|[(\[]at[)\]]|\b[a-z]{2}\d{2}", r
 _DATE = re.compile(r"(?:19|20)\d\d[./ -]\d\d?[./ -]\d\d?|\d\d?[./ -]\d\d?[./ -](?:19|20)\d\d")
 _CARD_START = re.compile(r"4|5[1-5]|2[2-7]|3[4-8]|6")
 _SHORTEST_IBAN = 15
+_CASED = r"0-9A-Za-z_\u00aa-\u052f"  # what a code is written with: digits and the letters of scripts with capitals
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,7 @@ def own_rules(patterns: Sequence[str]) -> tuple[Rule, ...]:
 
 def mask(text: str, *, own: Sequence[Rule] = (), is_shared: bool = False) -> Masked:
     """Replace personal data in a query. `is_shared` says that several people typed this very text."""
+    typed, text = text, plain_digits(text)
     rules = [*own, *RULES] if _SUSPICIOUS.search(text) else own
     found: dict[str, None] = {}
     for rule in rules:
@@ -74,7 +79,7 @@ def mask(text: str, *, own: Sequence[Rule] = (), is_shared: bool = False) -> Mas
             return f"<{rule.kind}>{match[0][extent:]}"
 
         text = rule.pattern.sub(replace, text)
-    return Masked(text, tuple(found))
+    return Masked(text if found else typed, tuple(found))
 
 
 def passes_luhn(digits: str) -> bool:
@@ -120,19 +125,28 @@ def _phone(text: str) -> int:
 
 
 def _long_number(text: str) -> int:
-    return 0 if is_product_number(text) else len(text)
+    return 0 if text.isdecimal() and is_product_number(text) else len(text)
 
 
 # The order matters: what an earlier rule took, a later one no longer sees.
 RULES = (
-    Rule("mail", re.compile(r"[\w.+'-]+(?:@|\s?[(\[]at[)\]]\s?)[\w-]+(?:\.[\w-]+)+", re.IGNORECASE)),
+    Rule(
+        "mail",
+        re.compile(
+            rf"(?:[{_CASED}.+'-]+|[^\W{_CASED}]+)(?:@|\s?[(\[]at[)\]]\s?)"
+            rf"(?:[{_CASED}-]+(?:\.[{_CASED}-]+)+|[\w-]+(?:\.[\w-]+)+)",
+            re.IGNORECASE,
+        ),
+    ),
     Rule(
         "account",
         re.compile(r"\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]{4}){2,7}(?:[ -]?[A-Z0-9]{1,3})?\b", re.IGNORECASE | re.ASCII),
         _iban,
     ),
-    Rule("card", re.compile(r"(?<![\w.-])[0-9](?:[ -]?[0-9]){13,18}(?![\w-])"), _card),
-    Rule("account", re.compile(r"(?<![\w-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?![\w-])")),  # social security, United States
+    Rule("card", re.compile(rf"(?<![{_CASED}.-])[0-9](?:[ -]?[0-9]){{13,18}}(?![{_CASED}-])"), _card),
+    Rule(
+        "account", re.compile(rf"(?<![{_CASED}-])[0-9]{{3}}-[0-9]{{2}}-[0-9]{{4}}(?![{_CASED}-])")
+    ),  # social security, United States
     Rule(  # a number of six digits or more that a word calls a person's
         "account",
         re.compile(
@@ -141,21 +155,38 @@ RULES = (
             re.IGNORECASE,
         ),
     ),
+    Rule(  # the same words in other languages
+        "account",
+        re.compile(
+            r"(?:账号|账户|帐号|帳號|帳戶|卡号|身份证|護照|护照|口座|会員番号|免許証|계좌|회원번호|주민번호|여권"
+            r"|\b(?:сч[её]т|паспорт|снилс|инн|рахунок|cuenta|pasaporte|compte|passeport|conto|passaporto|conta|passaporte"
+            r"|rekening|paspoort|hesap|pasaport|konta|paszport|λογαριασμ\w+|διαβατηρ\w+)|حساب|جواز|هوية|खाता|पासपोर्ट"
+            r"|บัญชี|หนังสือเดินทาง)[^0-9<]{0,12}[0-9](?:[ -]?[0-9]){5,}[xX]?",
+            re.IGNORECASE,
+        ),
+    ),
     Rule(
         "phone",
         re.compile(
-            r"(?<![\w.@/-])(?:(?:\+|00)[1-9][0-9]{0,2}(?:[ ./-]?\(?[0-9]+\)?){1,6}"
-            r"|\([0-9]{2,5}\)[ ./-]?[0-9]{2,5}(?:[ ./-]?[0-9]{2,5}){0,3})(?![\w/-])"
+            rf"(?<![{_CASED}.@/-])(?:(?:\+|00)[1-9][0-9]{{0,2}}(?:[ ./-]?\(?[0-9]+\)?){{1,6}}"
+            rf"|\([0-9]{{2,5}}\)[ ./-]?[0-9]{{2,5}}(?:[ ./-]?[0-9]{{2,5}}){{0,3}})(?![{_CASED}/-])"
         ),
         _phone,
     ),
     Rule(
         "phone",
         re.compile(
-            r"(?<![\w.@/-])(?:[2-9][0-9]{2}[ .-][0-9]{3}[ .-][0-9]{4}|0[0-9]{1,5}(?:[ /-][0-9]{2,8}){1,4})(?![\w/-])"
+            rf"(?<![{_CASED}.@/-])"
+            r"(?:[2-9][0-9]{2}[ .-][0-9]{3}[ .-][0-9]{4}|0[0-9]{1,5}(?:[ /-][0-9]{2,8}){1,4})"
+            rf"(?![{_CASED}/-])"
         ),
         _phone,
         spares_shared=True,
     ),
-    Rule("account", re.compile(r"(?<![\w.-])[0-9]{10,34}(?![\w-]|\.[0-9])"), _long_number, spares_shared=True),
+    Rule(
+        "account",
+        re.compile(rf"(?<![{_CASED}.-])(?:[0-9]{{17}}[xX]|[0-9]{{10,34}})(?![{_CASED}-]|\.[0-9])"),
+        _long_number,
+        spares_shared=True,
+    ),
 )

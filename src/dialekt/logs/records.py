@@ -6,7 +6,7 @@ from pathlib import Path
 
 from dialekt.config import CleaningConfig
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 QUERIES_NAME = "queries.parquet"
 QRELS_NAME = "qrels.parquet"

@@ -1,5 +1,6 @@
 """The texts of queries: personal data masked, spellings of the same query merged."""
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
@@ -9,20 +10,24 @@ import pyarrow as pa
 
 from dialekt.config import CleaningConfig
 from dialekt.logs.privacy import Masked, Rule, mask, own_rules
+from dialekt.store.words import spelling_form
 from dialekt.types import Progress, ReportProgress, no_progress
 
 BATCH_ROWS = 50_000
 SHARED_CLIENTS = 5  # a text that so many typed is nobody's own
 
+_OTHER_SCRIPTS = re.compile("[\u0130\u0131\u0370-\u1dff\u2c00-\ua71f\ua800-\U0003ffff]")
+
 # From the inside out: case and accents; apostrophes vanish; + and # stay with a word (c++, c#), points between digits
 # stay (3.5); everything else that is no letter or digit is a blank; then plural endings of English (Harman's
 # S-stemmer, 1991), only on words of Latin letters. Only the comparison uses this form: a query keeps its most
-# frequent spelling.
+# frequent spelling. The first step is `store.words`' where a query has letters of scripts other than Latin (`folded`):
+# `strip_accents` takes the vowels from Hindi, and makes バス (bus) ハス (lotus).
 _NORMALISE = r"""
-    CREATE MACRO normalise(value) AS trim(
+    CREATE MACRO normalise(value, folded) AS trim(
         regexp_replace(regexp_replace(regexp_replace(regexp_replace(
         regexp_replace(regexp_replace(regexp_replace(
-            strip_accents(lower(value)),
+            coalesce(folded, strip_accents(lower(value))),
             '[''’`]', '', 'g'),
             '([0-9])[.,]([0-9])', '\1·\2', 'g'),
             '[^\p{L}\p{M}\p{N}+#<>·]+', ' ', 'g'),
@@ -45,7 +50,7 @@ _QUERIES = """
         SELECT query_key, count(*) AS searches FROM searches GROUP BY query_key
     ),
     formed AS (
-        SELECT query_key, text, searches, CASE WHEN $merge THEN normalise(text) ELSE text END AS normalised
+        SELECT query_key, text, searches, CASE WHEN $merge THEN normalise(text, folded) ELSE text END AS normalised
         FROM counted JOIN texts USING (query_key)
     ),
     numbered AS (
@@ -74,7 +79,9 @@ def read_texts(
     connection: duckdb.DuckDBPyConnection, config: CleaningConfig, *, progress: ReportProgress = no_progress
 ) -> dict[str, int]:
     """Write `texts`: each query with personal data masked and blanks in order; return the masked queries by kind."""
-    connection.execute("CREATE TABLE texts (query_key BIGINT, text VARCHAR, personal BOOLEAN, only_personal BOOLEAN)")
+    connection.execute(
+        "CREATE TABLE texts (query_key BIGINT, text VARCHAR, folded VARCHAR, personal BOOLEAN, only_personal BOOLEAN)"
+    )
     own = own_rules(config.personal_patterns)
     masks = config.personal_data != "keep"
     counts: Counter[str] = Counter()
@@ -110,10 +117,16 @@ def _tidy(raw: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", raw).split())
 
 
+def _folded(text: str) -> str | None:
+    """Return the form in which a query with letters of other scripts than Latin is compared, None for others."""
+    return spelling_form(text) if _OTHER_SCRIPTS.search(text) else None
+
+
 def _insert(connection: duckdb.DuckDBPyConnection, keys: Sequence[int], texts: Sequence[Masked]) -> None:
     columns = {
         "query_key": pa.array(keys, pa.int64()),
         "text": pa.array([masked.text for masked in texts], pa.string()),
+        "folded": pa.array([_folded(masked.text) for masked in texts], pa.string()),
         "personal": pa.array([bool(masked.kinds) for masked in texts], pa.bool_()),
         "only_personal": pa.array([masked.is_only_personal for masked in texts], pa.bool_()),
     }

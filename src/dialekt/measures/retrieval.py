@@ -12,8 +12,9 @@ from dialekt.measures.runs import Run, rank_parents
 from dialekt.models.lexical import Bm25
 from dialekt.models.topk import TopK, top_k
 from dialekt.models.vectors import Vectors
+from dialekt.store.language import read_language
 from dialekt.store.tables import read_records
-from dialekt.types import Document, Query
+from dialekt.types import Document, Language, Query
 
 _ROWS_PER_BLOCK = 131_072
 
@@ -22,13 +23,15 @@ _ROWS_PER_BLOCK = 131_072
 class Collection:
     """What is searched. A unit is a row of the corpus: a document or a chunk of one.
 
-    `parents` (units,) int64 points into `document_ids`, the ids of whole documents that judgments speak of.
+    `parents` (units,) int64 points into `document_ids`, the ids of whole documents that judgments speak of. `language`
+    is None where the corpus does not say: BM25 then looks at the texts.
     """
 
     unit_ids: tuple[str, ...]
     texts: tuple[str, ...]
     document_ids: tuple[str, ...]
     parents: NDArray[np.int64]
+    language: Language | None = None
 
 
 def read_collection(corpus: Path) -> Collection:
@@ -41,6 +44,7 @@ def read_collection(corpus: Path) -> Collection:
         texts=tuple(unit.content for unit in documents),
         document_ids=tuple(places),
         parents=np.array(parents, dtype=np.int64),
+        language=read_language(corpus / "documents.parquet"),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dialekt.errors import ModelError
-from dialekt.models.families import find_family
+from dialekt.models.families import PromptFamily, find_family
 
 SETTINGS_NAME = "config_sentence_transformers.json"
 STATIC_MAX_TOKENS = 512  # a static embedding has no limit of its own; 512 is model2vec's default
@@ -23,7 +23,7 @@ _PADDED_POSITIONS = {
     "longformer",
     "data2vec-text",
 }
-_QUERY_PROMPTS = ("query", "search_query", "retrieval.query", "s2p_query")
+_QUERY_PROMPTS = ("query", "search_query", "retrieval.query", "s2p_query", "web_search_query")
 _DOCUMENT_PROMPTS = ("document", "passage", "search_document", "retrieval.passage", "corpus")
 _POOLING_FLAGS = {
     "pooling_mode_cls_token": "cls",
@@ -62,14 +62,14 @@ def derive_fields(folder: Path, *, name: str = "") -> FolderFields:
     query_prompt, document_prompt = _declared_prompts(folder)
     source = "the model's own" if query_prompt or document_prompt else "none"
     family = find_family([name, str(config.get("_name_or_path", "")), folder.name])
-    if source == "none" and family is not None:
+    if source == "none" and family is not None and (family.query_prompt or family.document_prompt):
         query_prompt, document_prompt = family.query_prompt, family.document_prompt
         source = f"known for the {family.name} family"
     return FolderFields(
         query_prompt=query_prompt,
         document_prompt=document_prompt,
         prompt_source=source,
-        pooling=_pooling(parts),
+        pooling=_pooling(parts, family),
         max_tokens=_max_tokens(parts[0], config),
         dimension=_dimension(parts, config),
     )
@@ -126,12 +126,13 @@ def _declared_prompts(folder: Path) -> tuple[str, str]:
     return query, document
 
 
-def _pooling(parts: tuple[ModulePart, ...]) -> str:
-    """Return the pooling mode; several are joined by `+`; a folder without a pooling module means mean."""
+def _pooling(parts: tuple[ModulePart, ...], family: PromptFamily | None) -> str:
+    """Return the pooling mode; several are joined by `+`; a folder without a pooling module means the family's."""
     for part in parts:
         if part.kind == "Pooling":
             return "+".join(_pooling_modes(read_json(part.folder / "config.json")))
-    return "mean"
+    is_bare = len(parts) == 1 and parts[0].kind == "Transformer"
+    return family.pooling if family and is_bare else "mean"
 
 
 def _pooling_modes(config: Mapping[str, Any]) -> tuple[str, ...]:

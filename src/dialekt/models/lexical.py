@@ -1,75 +1,55 @@
 """BM25: the lexical baseline, and a source of candidates for mining."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import islice
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dialekt.models.language import derive_language, stemmer, stop_words
 from dialekt.models.topk import TopK, empty_top_k, select_best
-from dialekt.types import Progress, ReportProgress, no_progress
+from dialekt.store.words import find_terms, is_unit, search_form
+from dialekt.types import Language, Progress, ReportProgress, no_progress
 
 K1 = 1.2
 B = 0.75
-_WORD = re.compile(r"(?u)\b\w\w+\b")  # bm25s' and scikit-learn's default
-_SAMPLE_TEXTS = 1_000
-_SAMPLE_CHARACTERS = 2_000
-_ENGLISH_SHARE = 0.04  # measured: terse command help 0.08, product names 0.12, prose 0.14 to 0.19
-_ENGLISH_WORDS = frozenset({"the", "and", "to", "with", "that", "this", "from", "are", "by"})
-_IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+")
 _REPORT_EVERY = 1_000
 
 
 class Analyzer:
-    """Texts → terms: lower-cased words of two or more characters; English without stop words, and stemmed."""
+    """Texts → terms: lower-cased words of two or more characters, without stop words and stemmed as the language asks.
 
-    def __init__(self, *, english: bool):
-        self.english = english
+    Scripts without blanks give overlapping pairs of units (`store.words`), whatever the language.
+    """
+
+    def __init__(self, language: Language):
+        self.language = language
         self._terms: dict[str, str | None] = {}
 
     @cached_property
     def _stop_words(self) -> frozenset[str]:
-        from bm25s.stopwords import STOPWORDS_EN
-
-        return frozenset(STOPWORDS_EN)
+        return stop_words(self.language)
 
     @cached_property
     def _stemmer(self) -> Any:
-        import Stemmer
-
-        return Stemmer.Stemmer("english")
+        return stemmer(self.language)
 
     def terms(self, text: str) -> list[str]:
         """Return the terms of a text, in order, repetitions included."""
-        words = _WORD.findall(text.lower())
-        if not self.english:
-            return [term for word in words for term in _segments(word)]
+        found = find_terms(search_form(text, turkish=self.language is Language.TURKISH))
+        words = [word for word in found if len(word) > 1 or is_unit(word)]
+        if self.language is Language.OTHER:
+            return words
         return [term for word in words if (term := self._term(word)) is not None]
 
     def _term(self, word: str) -> str | None:
         if word not in self._terms:
-            self._terms[word] = None if word in self._stop_words else self._stemmer.stemWord(word)
+            self._terms[word] = None if word in self._stop_words else self._stem(word)
         return self._terms[word]
 
-
-def _segments(word: str) -> list[str]:
-    """Split Chinese and Japanese, which put no spaces between words, into overlapping pairs, as Lucene does."""
-    if word.isascii() or not _IDEOGRAPHS.search(word):
-        return [word]
-    return [word[start : start + 2] for start in range(len(word) - 1)]
-
-
-def looks_english(texts: Iterable[str]) -> bool:
-    """Say whether a sample of texts is English: mostly ASCII words, a share of them function words of English."""
-    words = [word for text in islice(texts, _SAMPLE_TEXTS) for word in _WORD.findall(text[:_SAMPLE_CHARACTERS].lower())]
-    if not words:
-        return False
-    ascii_share = sum(word.isascii() for word in words) / len(words)
-    english_share = sum(word in _ENGLISH_WORDS for word in words) / len(words)
-    return ascii_share > 0.9 and english_share > _ENGLISH_SHARE
+    def _stem(self, word: str) -> str:
+        return str(self._stemmer.stemWord(word)) if self._stemmer else word
 
 
 class Bm25:
@@ -81,18 +61,18 @@ class Bm25:
         self.documents = documents
 
     @property
-    def english(self) -> bool:
-        """Whether stop words are dropped and words stemmed."""
-        return self._analyzer.english
+    def language(self) -> Language:
+        """The language whose stop words are dropped and whose stemmer is used."""
+        return self._analyzer.language
 
     @classmethod
     def build(
-        cls, texts: Sequence[str], *, english: bool | None = None, progress: ReportProgress = no_progress
+        cls, texts: Sequence[str], *, language: Language | None = None, progress: ReportProgress = no_progress
     ) -> Self:
-        """Index texts; `english=None` looks at a sample. Other languages keep every word, lower-cased."""
+        """Index texts; `language=None` looks at a sample of them."""
         import bm25s
 
-        analyzer = Analyzer(english=looks_english(texts) if english is None else english)
+        analyzer = Analyzer(derive_language(texts) if language is None else language)
         vocabulary: dict[str, int] = {}
         term_ids: list[list[int]] = []
         for number, text in enumerate(texts, start=1):
@@ -119,8 +99,16 @@ class Bm25:
 
     def _scores(self, query: str) -> NDArray[np.float32]:
         vocabulary: dict[str, int] = getattr(self._index, "vocab_dict", {})
-        ids = [vocabulary[term] for term in self._analyzer.terms(query) if term in vocabulary]
+        ids = [found for term in self._analyzer.terms(query) for found in _matches(term, vocabulary)]
         if not ids:
             return np.zeros(self.documents, dtype=np.float32)
         scores: NDArray[np.float32] = self._index.get_scores_from_ids(ids)
         return scores
+
+
+def _matches(term: str, vocabulary: dict[str, int]) -> Iterator[int]:
+    """Yield the ids of the documents' terms that a query's term stands for: itself, or the pairs that hold a unit."""
+    if is_unit(term):
+        yield from (found for known, found in vocabulary.items() if term in known)
+    elif term in vocabulary:
+        yield vocabulary[term]

@@ -18,6 +18,7 @@ from dialekt.negatives.tables import (
     query_table,
 )
 from dialekt.negatives.words import kept_hits, search_words
+from dialekt.store.language import read_language
 from dialekt.store.tables import read_records
 from dialekt.types import Document, Pair, Qrel, Query, ReportProgress, Retriever, Split, no_progress
 
@@ -74,7 +75,13 @@ def read_sources(
         lexical = kept_hits(hits, shape=(len(queries.ids), min(config.depth, len(documents))))
         if lexical is None:
             contents = [document.content for document in documents]
-            lexical = search_words(contents, list(texts.values()), depth=config.depth, progress=progress)
+            lexical = search_words(
+                contents,
+                list(texts.values()),
+                depth=config.depth,
+                language=read_language(inputs.corpus / "documents.parquet"),
+                progress=progress,
+            )
     unknown = sum(negative.document_id not in codes for negative in given)
     return Sources(inputs, MiningTables(table, queries, lexical), texts, unknown)
 

@@ -9,18 +9,23 @@ from numpy.typing import NDArray
 
 from dialekt.models.lexical import Bm25
 from dialekt.store.atomic import write_atomic
-from dialekt.types import Progress, ReportProgress, no_progress
+from dialekt.types import Language, Progress, ReportProgress, no_progress
 
 LEXICAL_NAME = "bm25_rows.npy"
 QUERIES_PER_SEARCH = 1024
 
 
 def search_words(
-    contents: Sequence[str], queries: Sequence[str], *, depth: int, progress: ReportProgress = no_progress
+    contents: Sequence[str],
+    queries: Sequence[str],
+    *,
+    depth: int,
+    language: Language | None = None,
+    progress: ReportProgress = no_progress,
 ) -> NDArray[np.int32]:
     """Return the rows of the best documents of every query (queries, depth), best first, filled up with -1."""
     depth = min(depth, len(contents))
-    index = Bm25.build(contents, progress=progress)
+    index = Bm25.build(contents, language=language, progress=progress)
     rows = np.full((len(queries), depth), -1, dtype=np.int32)
     for start in range(0, len(queries), QUERIES_PER_SEARCH):
         progress(Progress("search words", start, len(queries)))

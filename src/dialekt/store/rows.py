@@ -1,5 +1,6 @@
 """Rows of users' files: JSONL, CSV, TSV and Parquet, plain or gzipped, with the line of every fault."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -95,12 +96,18 @@ def _lines(path: Path) -> Iterator[tuple[str, int]]:
             f"is not valid UTF-8 ({error.reason} at byte {error.start} of the line)",
             path=path,
             line=number,
-            hint="convert the file: iconv -f latin1 -t utf-8",
+            hint=f"convert the file: iconv -f {_encoding_of(path)} -t utf-8",
         ) from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(
             f"the gzip stream is damaged or cut short: {error}", path=path, line=number + 1, hint="copy the file again"
         ) from None
+
+
+def _encoding_of(path: Path) -> str:
+    """Return what a file that is not UTF-8 is written in: its first bytes tell UTF-16, Latin-1 is but a guess."""
+    with _open(path) as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin1"
 
 
 def _starts_with_bracket(path: Path) -> bool:

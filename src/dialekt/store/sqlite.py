@@ -35,8 +35,7 @@ class Database:
         self._lock = threading.Lock()
         with disk_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        with self._errors():
-            self._connection().executescript(schema)
+        self.run(schema)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -62,6 +61,11 @@ class Database:
                     connection.execute("ROLLBACK")
                 raise
             connection.execute("COMMIT")
+
+    def run(self, script: str) -> None:
+        """Run statements that change nothing where they have been run before."""
+        with self._errors():
+            self._connection().executescript(script)
 
     def close(self) -> None:
         """Close the connections of all threads."""

@@ -32,9 +32,16 @@ def _arrow_type(hint: Any) -> pa.DataType:
     return pa.large_string()  # a mapping, kept as JSON
 
 
-def write_records(path: Path, records: Iterable[Record], record_type: type[Record]) -> int:
-    """Write frozen records as Parquet and return how many there were. Never holds more than one row group of rows."""
+def write_records(
+    path: Path, records: Iterable[Record], record_type: type[Record], *, notes: Mapping[str, str] | None = None
+) -> int:
+    """Write frozen records as Parquet and return how many there were. Never holds more than one row group of rows.
+
+    `notes` are about the table as a whole: they lie in its header.
+    """
     schema = _schema(record_type)
+    if notes:
+        schema = schema.with_metadata(notes)
     names = schema.names
     count = 0
     with disk_errors(path), pq.ParquetWriter(path, schema, compression="zstd") as writer:
@@ -58,6 +65,16 @@ def _to_table(records: Sequence[Any], names: Sequence[str], schema: pa.Schema) -
 
 def _plain(value: object) -> object:
     return json.dumps(value, ensure_ascii=False, sort_keys=True) if isinstance(value, Mapping) else value
+
+
+def read_note(path: Path, name: str) -> str | None:
+    """Return a note on a table as a whole, None where it has none of that name."""
+    try:
+        notes = pq.read_schema(path).metadata or {}
+    except (pa.ArrowInvalid, OSError):  # whoever reads its rows says what is wrong
+        return None
+    value = notes.get(name.encode())
+    return value.decode() if value is not None else None
 
 
 def read_records(path: Path, record_type: type[Record]) -> list[Record]:

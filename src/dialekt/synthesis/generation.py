@@ -51,7 +51,9 @@ class Workshop:
                 assert_never(generator)
 
     def _locally(self, count: int) -> list[Draft]:
-        vocabulary = Vocabulary.of([document.content for document in self.material.documents])
+        vocabulary = Vocabulary.of(
+            [document.content for document in self.material.documents], language=self.material.language
+        )
         return generate_locally(
             self.material.asked, vocabulary, per_document=count, seed=self.seed, progress=self.progress
         )

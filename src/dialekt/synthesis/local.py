@@ -11,7 +11,7 @@ from itertools import cycle
 import numpy as np
 
 from dialekt.config import Generator, QueryKind
-from dialekt.synthesis.language import Vocabulary, is_prose, is_unspaced, join_words, sentences, words
+from dialekt.synthesis.language import Vocabulary, is_prose, is_question, is_unspaced, join_words, sentences, words
 from dialekt.synthesis.phrases import key_phrases
 from dialekt.synthesis.questions import question_of_title, questions_of
 from dialekt.synthesis.records import Draft
@@ -61,7 +61,7 @@ def _read(document: Document, vocabulary: Vocabulary) -> _Material:
     prose = [piece for piece in pieces if is_prose(piece)]
     least, most = _SENTENCE_WORDS
     sized = [found for piece in prose if least <= len(found := words(piece)) <= most]
-    questions: list[str] = []
+    questions = [piece for piece in prose if is_question(piece)]
     if vocabulary.english:
         titled = question_of_title(document.title)
         questions = [question for piece in prose for question in questions_of(piece)] + ([titled] if titled else [])

@@ -7,9 +7,10 @@ import numpy as np
 
 from dialekt.config import Generator, SynthesisConfig
 from dialekt.errors import InputError
+from dialekt.store.language import read_language
 from dialekt.store.tables import read_records
 from dialekt.synthesis.records import SynthesisInputs
-from dialekt.types import Document, Query, Split
+from dialekt.types import Document, Language, Query, Split
 
 LOCAL_QUERIES = 20_000
 LOCAL_PER_DOCUMENT = (3, 10)
@@ -24,6 +25,7 @@ class Material:
     asked: Sequence[Document]
     train: Sequence[str]
     held_out: Mapping[str, str]
+    language: Language | None = None
 
 
 def read_material(config: SynthesisConfig, inputs: SynthesisInputs) -> Material:
@@ -41,6 +43,7 @@ def read_material(config: SynthesisConfig, inputs: SynthesisInputs) -> Material:
         asked=_heads(_drawn(documents, config.max_documents, inputs.seed), inputs),
         train=[query.text for query in queries if query.split is Split.TRAIN],
         held_out={query.id: query.text for query in queries if query.split is not Split.TRAIN},
+        language=read_language(inputs.corpus),
     )
 
 

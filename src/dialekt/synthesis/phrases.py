@@ -8,7 +8,10 @@ from dialekt.synthesis.language import Vocabulary, is_unspaced, words
 
 PHRASE_WORDS = (1, 3)
 PHRASE_CHARACTERS = (2, 4)  # where every character counts as a word
-_CLAUSE = re.compile(r"[,;:()\[\]{}\"“”|=<>]|\s[-–—/]\s|[.!?。，、；：](?:\s|$)")  # noqa: RUF001 - full-width marks
+_CLAUSE = re.compile(
+    r"[,;:()\[\]{}\"“”|=<>]|\s[-–—/]\s|[.!?](?:\s|$)"
+    r"|[。，、；：！？｡（）「」『』【】《》،؛؟۔।॥။។]"  # noqa: RUF001 - full-width marks
+)
 _LENGTH_BONUS = {1: 0.7, 2: 1.0, 3: 1.05, 4: 1.1}
 
 

@@ -7,7 +7,7 @@ from typing import Self
 
 import numpy as np
 
-from dialekt.synthesis.language import words
+from dialekt.synthesis.language import is_question, words
 from dialekt.synthesis.records import Realism
 
 ENOUGH_QUERIES = 50
@@ -60,8 +60,7 @@ def _words(texts: Sequence[str]) -> list[list[str]]:
 
 def _question_share(texts: Sequence[str], found: Sequence[Sequence[str]]) -> float:
     asked = (
-        text.rstrip().endswith(("?", "？")) or (bool(one) and one[0] in _QUESTION_WORDS)  # noqa: RUF001 - a full-width mark
-        for text, one in zip(texts, found, strict=True)
+        is_question(text) or (bool(one) and one[0] in _QUESTION_WORDS) for text, one in zip(texts, found, strict=True)
     )
     return sum(asked) / len(texts)
 

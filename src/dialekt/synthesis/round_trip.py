@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dialekt.models.lexical import Bm25
 from dialekt.models.topk import TopK, top_k
 from dialekt.synthesis.records import Draft, EncodeFunction
-from dialekt.types import Document, Progress, ReportProgress, Role, no_progress
+from dialekt.types import Document, Language, Progress, ReportProgress, Role, no_progress
 
 _SLACK = 10  # places that other chunks of the own document may take
 _WINDOW_TEXTS = 2_048  # encoded between two reports of progress
@@ -28,6 +28,7 @@ class RoundTrip:
         *,
         rank: int,
         encode: EncodeFunction | None,
+        language: Language | None = None,
         progress: ReportProgress = no_progress,
     ):
         self.rank = rank
@@ -41,7 +42,7 @@ class RoundTrip:
         texts = [document.content for document in self._documents]
         self._encode = encode
         self._vectors = self._encode_all(encode, texts, Role.DOCUMENT) if encode else None
-        self._bm25 = Bm25.build(texts, progress=progress)
+        self._bm25 = Bm25.build(texts, language=language, progress=progress)
 
     def barred(self, drafts: Sequence[Draft]) -> list[bool]:
         """Say of each draft whether neither retriever has its document within the rank."""

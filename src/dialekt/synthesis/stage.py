@@ -76,7 +76,7 @@ def _retrieval(
     if not config.generators or (config.round_trip_rank is None and not config.instructions):
         return None
     rank = config.round_trip_rank or 1
-    return RoundTrip(material.documents, rank=rank, encode=inputs.encode, progress=progress)
+    return RoundTrip(material.documents, rank=rank, encode=inputs.encode, language=material.language, progress=progress)
 
 
 def _write(config: SynthesisConfig, out: Path, verdicts: Verdicts, facts: SynthesisFacts) -> None:

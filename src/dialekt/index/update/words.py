@@ -1,6 +1,5 @@
 """The words of units as sparse vectors: what an old vector does not say of where a new model puts a text."""
 
-import re
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -9,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from dialekt.store.words import find_terms, search_form
+
 BUCKETS = 1 << 18
-_WORD = re.compile(r"\w+")
 
 
 def count_words(texts: Sequence[str]) -> sparse.csr_array:
     """Return 1 + ln(frequency) of every hashed word, (texts, 2^18)."""
-    counts = [Counter(zlib.crc32(word.encode()) % BUCKETS for word in _WORD.findall(text.lower())) for text in texts]
+    counts = [Counter(zlib.crc32(word.encode()) % BUCKETS for word in find_terms(search_form(text))) for text in texts]
     starts = np.cumsum([0, *(len(count) for count in counts)])
     columns = np.fromiter((column for count in counts for column in count), np.int32, starts[-1])
     values = np.fromiter((times for count in counts for times in count.values()), np.float32, starts[-1])

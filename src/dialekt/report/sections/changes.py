@@ -9,6 +9,7 @@ from dialekt.report.charts.intervals import change_cell
 from dialekt.report.records import ChangeTexts
 
 MAX_TEXT_CHARACTERS = 400
+_EARLIEST_CUT = 0.8
 
 
 def changes_section(evaluation: EvaluationFacts, texts: Mapping[str, ChangeTexts]) -> Section | None:
@@ -57,8 +58,10 @@ def _notes(texts: ChangeTexts) -> tuple[Note, ...]:
 
 
 def _shortened(text: str) -> str:
-    """Return the text in one line, cut at a word."""
+    """Return the text in one line, cut at a blank, or in the middle of a text that has none near its end."""
     words = " ".join(text.split())
     if len(words) <= MAX_TEXT_CHARACTERS:
         return words
-    return words[:MAX_TEXT_CHARACTERS].rsplit(" ", 1)[0] + " \N{HORIZONTAL ELLIPSIS}"
+    head = words[:MAX_TEXT_CHARACTERS]
+    at_blank = head.rsplit(" ", 1)[0]
+    return (at_blank if len(at_blank) > _EARLIEST_CUT * len(head) else head) + " \N{HORIZONTAL ELLIPSIS}"
