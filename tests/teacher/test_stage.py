@@ -1,11 +1,11 @@
 """The teacher stage: trained or named, used only when it is better, continued after a kill."""
 
-import signal
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.interrupting import press_ctrl_c
 from tests.teacher.conftest import LEARNING, Problem, Taught, compare_with
 
 from dialekt.config import TeacherConfig, TeacherUse
@@ -117,7 +117,7 @@ def test_a_stopped_training_continues_from_its_checkpoint(inputs: TeacherInputs,
 
     def stop(step: Progress) -> None:
         if step.label == TRAINING and step.done == 3:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
     with pytest.raises(KeyboardInterrupt):
         run(config, inputs, tmp_path / "cut", progress=stop)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.interrupting import press_ctrl_c
 from tests.training.conftest import Problem
 
 from dialekt.config import ModelConfig, Precision, TrainingConfig, TunedSide
@@ -102,7 +102,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(query_inputs: Build, tmp_path
 
     def stop(progress: Progress) -> None:
         if progress.label == "training" and progress.done == 12:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
     stage.run(CONFIG, query_inputs(), tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):

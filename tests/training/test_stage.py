@@ -1,7 +1,6 @@
 """The stage learns, resumes exactly, caches gradients exactly, and stops cleanly."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.interrupting import press_ctrl_c
 from tests.training.conftest import Problem
 
 from dialekt.config import ModelConfig, ObjectiveName, Precision, TrainingConfig
@@ -75,7 +75,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(training_inputs: Build, tiny_
 
     def stop_at_ten(progress: Progress) -> None:
         if progress.label == "training" and progress.done == 12:
-            signal.raise_signal(signal.SIGINT)
+            press_ctrl_c()
 
     with pytest.raises(KeyboardInterrupt):
         stage.run(CONFIG, inputs, parts, progress=stop_at_ten)
