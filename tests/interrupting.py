@@ -6,8 +6,8 @@ import signal
 def press_ctrl_c() -> None:
     """Call the handler of SIGINT as the interpreter would.
 
-    A signal that is really sent is handled too late or by the wrong thread now and then, and then ends the whole test
-    process; `tests/cli/test_stopped.py` sends real ones to processes of their own.
+    A real signal of a test to its own process has ended that process now and then, for a reason that was not found;
+    `tests/cli/test_stopped.py` sends real ones to processes of their own.
     """
     handler = signal.getsignal(signal.SIGINT)
     assert callable(handler)
