@@ -29,9 +29,19 @@ class TunedSide(StrEnum):
     QUERY = "query"
 
 
+class TrainingMethod(StrEnum):
+    """What training changes: the model's own weights, or a map that is put behind them and leaves them alone."""
+
+    FULL = "full"
+    ADAPTER = "adapter"
+
+
 class TrainingConfig(Section):
     """How the model is tuned. Everything unset is derived from data and machine, printed and recorded."""
 
+    method: TrainingMethod | None = Field(
+        default=None, description="unset: full, or adapter where model.base is an endpoint; see the section adapter"
+    )
     side: TunedSide = Field(
         default=TunedSide.BOTH,
         description="query: documents keep the base model's vectors, so that its index stays valid; for a smaller gain",

@@ -32,8 +32,10 @@ def setting(section_name: str, key: str) -> Settings:
 SEED = setting("project", "seed")
 MINIMUM_GRADE = setting("pairs", "minimum_grade")
 # What the model is comes in by its content; where it runs changes nothing that is worth running again for.
-MODEL = section("model", "base", "device", "trust_remote_code")
-ENCODING = section("model", "base", "device", "trust_remote_code", "matryoshka_dimensions")
+# The cut before an endpoint is part of what identifies it.
+OUTSIDE_MODEL = ("base", "device", "trust_remote_code", "api_key_variable", "max_characters")
+MODEL = section("model", *OUTSIDE_MODEL)
+ENCODING = section("model", *OUTSIDE_MODEL, "matryoshka_dimensions")
 SHARES = settings(setting("split", "dev_share"), setting("split", "test_share"))
 
 

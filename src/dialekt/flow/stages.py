@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dialekt.config import Config
-from dialekt.flow import closing, forgetting, teaching, work
+from dialekt.flow import adapting, closing, forgetting, teaching, work
 from dialekt.flow.records import StageName
 from dialekt.flow.settings import (
     ENCODING,
@@ -176,7 +176,8 @@ STAGES: tuple[Stage, ...] = (
         "dialekt.training.records",
         teaching.train,
         settings=settings(
-            section("training", "side", "seed"),
+            section("training", "side", "seed", "method"),
+            adapting.method_settings,
             MODEL,
             SEED,
             MINIMUM_GRADE,
@@ -205,8 +206,10 @@ STAGES: tuple[Stage, ...] = (
         needs={
             StageName.CORPUS: ("documents.parquet",),
             StageName.PAIRS: ("queries.parquet",),
+            StageName.BASE_VECTORS: ALL,
             StageName.TRAINING: ALL,
         },
+        unused=lambda config: () if adapting.is_adapter(config) else (StageName.BASE_VECTORS,),
     ),
     Stage(
         StageName.EVALUATION,

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialekt.config import Config, TunedSide
-from dialekt.flow import forgetting
+from dialekt.flow import adapting, forgetting
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Role
@@ -21,7 +21,6 @@ PAIRS_PER_DEV_DOCUMENT = 4
 def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Pairs and hard negatives → a tuned model, its best mixture with the base chosen on the dev queries."""
     from dialekt.evaluation import dev
-    from dialekt.training import stage
     from dialekt.training.records import TrainingInputs
 
     config = workbench.config
@@ -61,7 +60,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         document_vectors=base_vectors,
         general=forgetting.guard(workbench, frozen=base_vectors is not None),
     )
-    return stage.run(config.training, inputs, out, progress=progress)
+    return adapting.train_by_method(workbench, config.training, inputs, [dev_set], out, progress=progress)
 
 
 def frozen_documents(workbench: Workbench) -> Path | None:
