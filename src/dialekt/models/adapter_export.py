@@ -125,9 +125,7 @@ def _write_folded(folder: Path, out: Path, contract: EncodingContract, *, trust_
 
     found = read_adapter(folder)
     model, _ = load_model(str(found.base), ModelConfig(device="cpu", trust_remote_code=trust_remote_code))
-    while isinstance(
-        model[-1], Normalize
-    ):  # a matrix minds no length: one at the end is enough
+    while isinstance(model[-1], Normalize):  # a matrix minds no length: one at the end is enough
         model.pop(-1)
     matrix = torch.from_numpy(found.vector_map.weights["matrix"].T.copy())
     width = contract.dimension

@@ -13,18 +13,23 @@ import json
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from dialekt.config import AdapterKind
 from dialekt.errors import ModelError
-from dialekt.models.adapter_names import ADAPTER_NAME, BASE_FOLDER, WEIGHTS_NAME, is_adapter_folder
+from dialekt.models.adapter_names import (
+    ADAPTER_NAME,
+    BASE_FOLDER,
+    FORMAT,
+    REPAIR,
+    WEIGHTS_NAME,
+    adapter_base,
+    is_adapter_folder,
+    read_settings,
+)
 from dialekt.models.base import describe_model, model_files
 from dialekt.models.contract import DOCUMENT_ENCODER, EncodingContract, document_contract, read_contract, write_contract
 from dialekt.models.vector_map import VectorMap, load_map, save_map
 from dialekt.store.atomic import disk_errors, write_atomic
-
-_FORMAT = 1
-_REPAIR = "copy the folder again"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,18 +55,12 @@ class Maps:
 
 def read_adapter(folder: Path) -> AdapterFolder:
     """Read an adapter. Raises `ModelError` where something of it is missing or damaged."""
-    path = folder / ADAPTER_NAME
+    content = read_settings(folder)
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        kind, base, share = AdapterKind(content["kind"]), str(content["base"]), float(content["share"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"is no adapter: {error}", path=path, hint=_REPAIR) from None
-    if content.get("format") != _FORMAT:
-        raise ModelError(f"has not the format {_FORMAT}", path=path, hint="update dialekt, or " + _REPAIR)
-    inside = (folder / base).resolve()
-    if not inside.is_relative_to(folder.resolve()) or not inside.is_dir():
-        raise ModelError(f"its base {base!r} is not in the folder", path=path, hint=_REPAIR)
-    return AdapterFolder(load_map(folder / WEIGHTS_NAME, kind), folder / base, share)
+        kind, share = AdapterKind(content["kind"]), float(content["share"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"is no adapter: {error}", path=folder / ADAPTER_NAME, hint=REPAIR) from None
+    return AdapterFolder(load_map(folder / WEIGHTS_NAME, kind), adapter_base(folder), share)
 
 
 def read_maps(folder: Path) -> Maps:
@@ -119,7 +118,7 @@ def _copy_base(source: Path, target: Path, contract: EncodingContract) -> None:
 
 
 def _write(folder: Path, vector_map: VectorMap, contract: EncodingContract, *, base: str, share: float) -> None:
-    content = {"format": _FORMAT, "kind": vector_map.kind, "base": base, "share": share}
+    content = {"format": FORMAT, "kind": vector_map.kind, "base": base, "share": share}
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     save_map(vector_map, folder / WEIGHTS_NAME)
