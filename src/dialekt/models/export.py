@@ -56,7 +56,8 @@ _CALL_SETTINGS = (  # how the tokenizer was last called: no part of the model, b
 class ExportFacts:
     """What was exported. `servers_can_load`: one transformer with a pooling that TEI and vLLM know.
 
-    `adapter` is the kind of map where the model is one, and `endpoint` the address of the model behind which it stands.
+    `adapter` is the kind of map where the model is one, `endpoint` the address of the model behind which it stands, and
+    `moves_documents` says that documents have a map of their own.
     """
 
     modules: tuple[str, ...]
@@ -69,6 +70,7 @@ class ExportFacts:
     servers_can_load: bool
     adapter: str = ""
     endpoint: str = ""
+    moves_documents: bool = False
 
 
 def export_model(
@@ -118,6 +120,7 @@ def _export_adapter(model_folder: Path, out: Path, contract: EncodingContract) -
         parameters=parameters_of(out),
         size_bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
         servers_can_load=False,
+        moves_documents=is_adapter_folder(out / DOCUMENT_ENCODER),
         adapter=found.vector_map.kind.value,
         endpoint=read_endpoint(found.base).address if is_endpoint_folder(found.base) else "",
     )
