@@ -13,18 +13,23 @@ from tests.conftest import write_small_beir
 from tests.flow.test_releasing import works_of
 from tests.serving.conftest import Served, folder_source, serving
 
+from dialekt.cli.serve_sources import open_served
 from dialekt.config import Config
 from dialekt.errors import ConfigError, EndpointError, ModelError
 from dialekt.flow.adapting import method_of, method_settings
+from dialekt.flow.diagnosing import diagnose
 from dialekt.flow.journey import finished, plan, run
 from dialekt.flow.project import Project, open_project
 from dialekt.flow.records import Action, StageName, StageRecord
 from dialekt.flow.releasing import Wishes, build, migrate
+from dialekt.index.opened import OpenIndex
 from dialekt.models.contract import read_contract
 from dialekt.models.encoders import describe, load_encoder
 from dialekt.models.spaces import space_id
 from dialekt.models.vectors import load_vectors
 from dialekt.registry.versions import load_version
+from dialekt.serving.index_service import IndexService
+from dialekt.serving.service import Service
 from dialekt.store.tables import read_records
 from dialekt.types import Document, Query, Role
 
@@ -146,6 +151,40 @@ def test_the_query_side_alone_stays_in_the_space_of_the_endpoint(project: Projec
         assert facts.version.space == space_id(contract, "any") == first.version.space
         assert facts.checks[-1].facts["difference"] > 0.1
     assert asked(upstream) - before < 10  # the checks embed a few documents again, from the file
+
+
+def test_the_index_of_an_adapter_is_searched_over_rest(project: Project, tmp_path: Path) -> None:
+    """Queries go through the endpoint and their map, documents that are written through theirs."""
+    home = Path(shutil.copytree(project.folder, tmp_path / "project"))
+    with works_of(home) as works:
+        build(works, Wishes("v1"))
+    served = open_served(home)
+    assert served.index is not None
+    index, name = served.index, served.index.model_name
+
+    def open_index(service: Service) -> IndexService:
+        return IndexService(OpenIndex.open(index.folder), service, index.search, model_name=name)
+
+    with serving(served.sources, tmp_path / "engines", index=open_index) as front:
+        assert front.post("/documents", {"documents": [{"id": "new", "text": "red pump valve"}]}).status_code == 200
+        hits = front.post("/search", {"query": "solar roof", "k": 90}).json()["hits"]
+        listed = front.client.get("/v1/models").json()["data"]
+    assert len(hits) == 81
+    assert {row["base_model"] for row in listed} == {"tiny"}
+    version = load_version(project.config.registry.path, "v1")
+    encoder = load_encoder(str(version.model), project.config.model, cache=project.endpoint_vectors)
+    texts = [f"{hit['title']} {hit['text']}".strip() for hit in hits]
+    cosines = encoder.encode(texts, Role.DOCUMENT) @ encoder.encode(["solar roof"], Role.QUERY)[0]
+    np.testing.assert_allclose([hit["score"] for hit in hits], cosines, atol=1e-4)
+
+
+def test_a_diagnosis_of_an_endpoint_probes_adapters(project: Project, tmp_path: Path) -> None:
+    """What would be trained is what is probed, with vectors that are there."""
+    home = Path(shutil.copytree(project.folder, tmp_path / "project"))
+    record = diagnose(open_project(home, overrides=("diagnosis.minutes=0.1", "diagnosis.seeds=1")))
+    points = record.facts["gain"]["points"]
+    assert {point["recipe"] for point in points} == {"adapter", "tuned"}
+    assert max(point["gain"] for point in points) > 0.1
 
 
 def test_the_report_and_the_card_say_what_the_model_is(project: Project) -> None:

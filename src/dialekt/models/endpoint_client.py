@@ -19,10 +19,8 @@ from urllib3.exceptions import (
     InvalidHeader,
     NewConnectionError,
     ProxyError,
+    ReadTimeoutError,
     SSLError,
-)
-from urllib3.exceptions import (
-    TimeoutError as HttpTimeoutError,
 )
 
 from dialekt.errors import EndpointError
@@ -91,7 +89,7 @@ class EndpointClient:
             raise EndpointError(
                 f"{self.endpoint.host} does not answer: {_first_line(error)}",
                 hint="is the server up, and is this its address? what was answered is kept",
-                upstream_status=TOO_LATE if isinstance(error, HttpTimeoutError) else NO_ANSWER,
+                upstream_status=TOO_LATE if isinstance(error, ReadTimeoutError) else NO_ANSWER,
             ) from error
         if answer.status != 200:
             raise EndpointError(
