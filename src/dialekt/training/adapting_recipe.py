@@ -19,7 +19,7 @@ EPOCHS = (3, 60)
 LEARNING_RATE = 0.02
 """Over √dimension, as the entries of a rotation shrink with it: 1e-3 at 384 dimensions."""
 
-LEARNING_RATES = (0.3, 1.0)
+LEARNING_RATES = {AdapterKind.LINEAR: (1.0, 3.0), AdapterKind.MLP: (0.3, 1.0)}
 """Times the one above: both are tried on dev."""
 
 STRENGTHS = (0.0, 0.1)
@@ -124,7 +124,7 @@ def derive_adapter(
 def _candidates(training: TrainingConfig, adapter: AdapterConfig, *, dimension: int) -> tuple[Candidate, ...]:
     """Return the combinations that dev chooses from, the boldest first, so that it wins among equals."""
     usual = LEARNING_RATE / dimension**0.5
-    rates = sorted((usual * times for times in LEARNING_RATES), reverse=True)
+    rates = sorted((usual * times for times in LEARNING_RATES[adapter.kind or AdapterKind.LINEAR]), reverse=True)
     given = [training.learning_rate] if training.learning_rate is not None else [float(f"{rate:.1e}") for rate in rates]
     strengths = sorted(set(STRENGTHS if adapter.strengths is None else adapter.strengths)) or [0.0]
     return tuple(Candidate(rate, strength) for rate, strength in product(given, strengths))
