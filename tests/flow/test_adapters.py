@@ -1,6 +1,7 @@
 """A journey whose base model is behind an address: an adapter is trained, proven, registered, indexed."""
 
 import json
+import runpy
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from tests.conftest import write_small_beir
 from tests.flow.test_releasing import works_of
 from tests.serving.conftest import Served, folder_source, serving
 
+from dialekt.cli import main
 from dialekt.cli.serve_sources import open_served
 from dialekt.config import Config
 from dialekt.errors import ConfigError, EndpointError, ModelError
@@ -138,13 +140,15 @@ def test_a_second_run_skips_everything(project: Project) -> None:
         assert {step.action for step in steps} == {Action.SKIP}
 
 
-def test_the_query_side_alone_stays_in_the_space_of_the_endpoint(project: Project, upstream: Served) -> None:
+def test_the_query_side_alone_stays_in_the_space_of_the_endpoint(
+    project: Project, upstream: Served, tmp_path: Path
+) -> None:
     """An index of the endpoint's vectors serves the adapter as it is: a migration embeds nothing and shows the gain."""
     version = load_version(project.config.registry.path, "v2")
     contract, base = read_contract(version.model), describe(project.config.model.base, project.config.model)
     assert contract.document_model == base == version.lineage.base_model_id
-    before = asked(upstream)
-    with works_of(project.folder) as works:
+    before, home = asked(upstream), Path(shutil.copytree(project.folder, tmp_path / "project"))
+    with works_of(home) as works:
         first = build(works, Wishes("base"))
         facts = migrate(works, Wishes("v2"))
         assert (first.fill.units, facts.fill.embedded) == (80, 0)
@@ -185,6 +189,33 @@ def test_a_diagnosis_of_an_endpoint_probes_adapters(project: Project, tmp_path: 
     points = record.facts["gain"]["points"]
     assert {point["recipe"] for point in points} == {"adapter", "tuned"}
     assert max(point["gain"] for point in points) > 0.1
+
+
+def test_a_version_leaves_with_a_program_that_applies_it(
+    project: Project, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exported weights need numpy only; for another server what stands behind an endpoint is refused."""
+    out, words = tmp_path / "out", ["--project", str(project.folder)]
+    assert main(["export", "v1", str(out), *words]) == 0
+    vectors = load_vectors(record_of(project, StageName.BASE_VECTORS).folder)
+    tuned = load_vectors(record_of(project, StageName.TUNED_VECTORS).folder)
+    moved = runpy.run_path(str(out / "document_encoder" / "apply.py"))["apply"](vectors.document_vectors)
+    np.testing.assert_allclose(moved, tuned.document_vectors, atol=1e-5)
+    assert main(["export", "v1", str(tmp_path / "tei"), "--for", "tei", *words]) == 1
+    assert "only a linear adapter behind a model's own weights" in capsys.readouterr().err
+    assert not (tmp_path / "tei").exists()
+
+
+def test_an_adapter_of_an_adapter_asks_the_same_endpoint(project: Project, tmp_path: Path) -> None:
+    """A version is a base like any other: its queries are tuned further, with the key of the endpoint behind it."""
+    home = Path(shutil.copytree(project.folder, tmp_path / "project"))
+    base = home / "registry" / "models" / "v1" / "model"
+    overrides = (f"model.base={base}", "training.side=query")
+    with pytest.raises(ConfigError, match="are out of reach"):
+        method_of(open_project(home, overrides=(*overrides, "training.method=full")).config)
+    run(open_project(home, overrides=overrides), until=StageName.REGISTRY)
+    first, again = (load_version(home / "registry", name) for name in ("v1", "v3"))
+    assert read_contract(again.model).document_model == read_contract(first.model).document_model
 
 
 def test_the_report_and_the_card_say_what_the_model_is(project: Project) -> None:
@@ -237,6 +268,7 @@ def test_without_its_key_the_endpoint_is_not_asked(
         ({"training": {"max_query_tokens": 8}}, "training.max_query_tokens = 8 does nothing"),
         ({"adapter": {"hidden_dimension": 8}}, "only an mlp has a hidden layer"),
         ({"adapter": {"shared": True}, "training": {"side": "query"}}, "leaves documents where they are"),
+        ({"model": {"base": "all-MiniLM-L6-v2", "max_characters": 9}}, "max_characters = 9, but model.base"),
         ({"teacher": {"model": "trained"}}, "starts from the base model's weights"),
         ({"model": {"base": "all-MiniLM-L6-v2"}, "adapter": {"kind": "mlp"}}, "but no adapter is trained"),
     ],

@@ -17,11 +17,12 @@ DIMENSION, WIDTH = 6, 4
 def random_map(kind: AdapterKind, *, seed: int = 0, dimension: int = DIMENSION) -> VectorMap:
     """A map with weights drawn at random."""
     generator = np.random.default_rng(seed)
-    shapes = {
+    every: dict[AdapterKind, dict[str, tuple[int, ...]]] = {
         AdapterKind.LINEAR: {"matrix": (dimension, dimension)},
         AdapterKind.MLP: {"hidden": (dimension, WIDTH), "bias": (WIDTH,), "output": (WIDTH, dimension)},
-    }[kind]
-    return VectorMap(kind, {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()})
+    }
+    drawn = {name: generator.normal(size=shape).astype(np.float32) for name, shape in every[kind].items()}
+    return VectorMap(kind, drawn)
 
 
 def drawn(rows: int, dimension: int = DIMENSION) -> NDArray[np.float32]:

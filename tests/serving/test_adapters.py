@@ -23,7 +23,6 @@ from dialekt.serving.sources import FolderSource
 from dialekt.types import Role
 
 TEXTS = ["the garden pump", "a bike in the city"]
-PROMPTS = {"query_prompt": "find: ", "document_prompt": "text: "}
 
 
 def save(folder: Path, endpoint: EmbeddingEndpoint, contract: EncodingContract, *, documents: bool = True) -> Path:
@@ -40,8 +39,13 @@ def save(folder: Path, endpoint: EmbeddingEndpoint, contract: EncodingContract, 
 @pytest.fixture(scope="module", params=["openai:{url}/v1#tiny", "tei:{url}#tiny"])
 def adapter(served: Served, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """An adapter behind the server of the tiny model, on both protocols."""
-    endpoint = replace(parse_endpoint(request.param.format(url=served.url)), **PROMPTS)
-    contract = endpoint_contract(endpoint, dimension=32, max_tokens=64, matryoshka_dimensions=(16,))
+    query_prompt, document_prompt = "find: ", "text: "
+    plain = parse_endpoint(request.param.format(url=served.url))
+    endpoint = replace(plain, query_prompt=query_prompt, document_prompt=document_prompt)
+    config = ModelConfig(
+        query_prompt=query_prompt, document_prompt=document_prompt, max_tokens=64, matryoshka_dimensions=(16,)
+    )
+    contract = endpoint_contract(endpoint, config, dimension=32)
     return save(tmp_path_factory.mktemp("adapter") / "model", endpoint, contract)
 
 
@@ -99,7 +103,7 @@ def scripted(tmp_path: Path) -> Iterator[tuple[Seen, Served]]:
     """A scripted endpoint that puts whatever status a test wants, and a server in front of it."""
     with upstream() as seen:
         endpoint = parse_endpoint(f"openai:{seen.url}/v1#m")
-        contract = endpoint_contract(endpoint, dimension=3, max_tokens=64, matryoshka_dimensions=())
+        contract = endpoint_contract(endpoint, ModelConfig(max_tokens=64), dimension=3)
         folder = save(tmp_path / "model", endpoint, contract)
         with serving([folder_source("front", folder)], tmp_path / "engines") as found:
             yield seen, found
@@ -153,7 +157,7 @@ def test_the_server_starts_before_its_endpoint(tmp_path: Path) -> None:
     """An endpoint that is not there is a warning in the log and 502 on requests, until it is there."""
     with upstream() as seen:
         endpoint = parse_endpoint(f"tei:{seen.url}")
-        contract = endpoint_contract(endpoint, dimension=3, max_tokens=64, matryoshka_dimensions=())
+        contract = endpoint_contract(endpoint, ModelConfig(max_tokens=64), dimension=3)
         folder = save(tmp_path / "model", endpoint, contract, documents=False)
     with serving([folder_source("front", folder)], tmp_path / "engines") as front:
         assert front.post("/embed", {"inputs": "a text"}).status_code == 502
@@ -166,7 +170,7 @@ def test_a_key_goes_to_the_host_of_the_base_alone(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("UPSTREAM_KEY", "sesame")
     with upstream() as seen:
         endpoint = parse_endpoint(f"tei:{seen.url}")
-        contract = endpoint_contract(endpoint, dimension=3, max_tokens=64, matryoshka_dimensions=())
+        contract = endpoint_contract(endpoint, ModelConfig(max_tokens=64), dimension=3)
         folder = save(tmp_path / "model", endpoint, contract)
         for base, key in ((f"tei:{seen.url}", "Bearer sesame"), ("tei:http://example.org", "")):
             seen.keys.clear()

@@ -145,8 +145,8 @@ def test_a_stopped_training_goes_on_and_ends_the_same(bench: Bench, tmp_path: Pa
     assert facts.resumed is (label == "training")
     assert "trying 1 of 2" not in seen
     assert (facts.best_step, facts.best_dev_ndcg) == (whole.best_step, whole.best_dev_ndcg)
-    weights = [read_maps(tmp_path / name / "model").queries.weights["matrix"] for name in ("whole", "part")]
-    np.testing.assert_array_equal(*weights)
+    first, second = (read_maps(tmp_path / name / "model").queries.weights["matrix"] for name in ("whole", "part"))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_a_limit_of_time_shortens_the_training(bench: Bench, tmp_path: Path) -> None:

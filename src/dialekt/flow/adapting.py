@@ -49,6 +49,7 @@ def method_settings(config: Config) -> dict[str, Any]:
     """
     from dialekt.training.adapting_recipe import check_settings
 
+    _check_endpoint_settings(config)
     given = config.adapter.model_dump(mode="json")
     if not is_adapter(config):
         if idle := [name for name, value in given.items() if value is not None]:
@@ -65,6 +66,19 @@ def method_settings(config: Config) -> dict[str, Any]:
         )
     values = {f"adapter.{name}": value for name, value in given.items()}
     return {"training.method": TrainingMethod.ADAPTER.value} | values
+
+
+def _check_endpoint_settings(config: Config) -> None:
+    """Raise `ConfigError` for settings of an endpoint where there is none."""
+    from dialekt.models.endpoint_key import base_host
+
+    for name in ("api_key_variable", "max_characters"):
+        value = getattr(config.model, name)
+        if value is not None and not base_host(config.model.base):
+            raise ConfigError(
+                f"model.{name} = {value!r}, but model.base = {config.model.base!r} is no endpoint",
+                hint="unset it, or name an endpoint: openai:https://host/v1#model, tei:http://host",
+            )
 
 
 def train_by_method(

@@ -1,7 +1,6 @@
 """An embedding model behind an address that speaks OpenAI's or TEI's protocol: where it is, and how it is asked."""
 
 import math
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -116,21 +115,6 @@ def endpoint_of(config: ModelConfig) -> EmbeddingEndpoint:
 def max_tokens_of(endpoint: EmbeddingEndpoint, config: ModelConfig) -> int:
     """Return how many tokens a text may have, counted as `estimated_offsets` does."""
     return config.max_tokens or (OPENAI_TOKENS if endpoint.kind is EndpointKind.OPENAI else TEI_TOKENS)
-
-
-def read_key(endpoint: EmbeddingEndpoint, config: ModelConfig) -> str:
-    """Return the key of an endpoint, empty where there is none.
-
-    It goes to the host of `model.base` alone: a model's folder that came from elsewhere names an address, too. Raises
-    `ConfigError` where the variable that should hold it is not set.
-    """
-    variable = config.api_key_variable
-    if variable is None or not is_endpoint(config.base) or parse_endpoint(config.base).host != endpoint.host:
-        return ""
-    key = os.environ.get(variable, "").strip()
-    if not key:
-        raise ConfigError(f"the environment variable {variable} is not set", hint=f"export {variable}=…")
-    return key
 
 
 def estimate_tokens(texts: Iterable[str]) -> int:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from dialekt.config import ModelConfig, Precision
 from dialekt.errors import ModelError
 from dialekt.models.contract import EncodingContract, read_contract
-from dialekt.models.endpoint import endpoint_of, max_tokens_of, read_key
+from dialekt.models.endpoint import endpoint_of
 from dialekt.models.endpoint_folder import PROBE_TEXTS, drift, endpoint_contract, read_endpoint, read_probes
+from dialekt.models.endpoint_key import read_key
 from dialekt.models.estimated_tokens import estimated_lengths, estimated_offsets
 from dialekt.models.remote import RemoteEncoder
 from dialekt.models.text_encoder import Embedded
@@ -42,12 +43,7 @@ class EndpointEncoder:
         endpoint = endpoint_of(config)
         remote = RemoteEncoder(endpoint, cache, key=read_key(endpoint, config))
         probes = remote.embed_as_sent(PROBE_TEXTS)
-        contract = endpoint_contract(
-            endpoint,
-            dimension=probes.shape[1],
-            max_tokens=max_tokens_of(endpoint, config),
-            matryoshka_dimensions=config.matryoshka_dimensions,
-        )
+        contract = endpoint_contract(endpoint, config, dimension=probes.shape[1])
         return cls(remote, contract, probes)
 
     @classmethod

@@ -10,10 +10,17 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
+from dialekt.config import ModelConfig
 from dialekt.errors import ModelError, UsageError
 from dialekt.models.adapter_names import ENDPOINT_NAME
-from dialekt.models.contract import EncodingContract, default_matryoshka_dimensions, read_contract, write_contract
-from dialekt.models.endpoint import EmbeddingEndpoint, parse_endpoint
+from dialekt.models.contract import (
+    EncodingContract,
+    apply_config,
+    default_matryoshka_dimensions,
+    read_contract,
+    write_contract,
+)
+from dialekt.models.endpoint import EmbeddingEndpoint, max_tokens_of, parse_endpoint
 from dialekt.store.atomic import disk_errors, write_atomic
 
 PROBES_NAME = "probes.safetensors"
@@ -31,22 +38,23 @@ _FORMAT = 1
 _REPAIR = "copy the folder again"
 
 
-def endpoint_contract(
-    endpoint: EmbeddingEndpoint, *, dimension: int, max_tokens: int, matryoshka_dimensions: tuple[int, ...] | None
-) -> EncodingContract:
-    """Return the encoding contract of an endpoint; `matryoshka_dimensions` None derives them."""
-    wanted = default_matryoshka_dimensions(dimension) if matryoshka_dimensions is None else matryoshka_dimensions
-    return EncodingContract(
+def endpoint_contract(endpoint: EmbeddingEndpoint, config: ModelConfig, *, dimension: int) -> EncodingContract:
+    """Return the encoding contract of the endpoint that is the base model.
+
+    Raises `ModelError` for a Matryoshka dimension that its vectors have not got.
+    """
+    plain = EncodingContract(
         model=endpoint.model or endpoint.host,
         query_prompt=endpoint.query_prompt,
         document_prompt=endpoint.document_prompt,
         pooling=POOLING,
         normalize=True,
         similarity="cosine",
-        max_tokens=max_tokens,
+        max_tokens=max_tokens_of(endpoint, config),
         dimension=dimension,
-        matryoshka_dimensions=tuple(sorted({dimension, *wanted}, reverse=True)),
+        matryoshka_dimensions=default_matryoshka_dimensions(dimension),
     )
+    return apply_config(plain, config)
 
 
 def write_endpoint(

@@ -13,9 +13,10 @@ from dialekt.models.adapter_names import is_adapter_folder, is_endpoint_folder
 from dialekt.models.base import describe_model, fetch_model
 from dialekt.models.contract import EncodingContract, read_contract
 from dialekt.models.encoders import plain_config
-from dialekt.models.endpoint import endpoint_of, is_endpoint, max_tokens_of, read_key
+from dialekt.models.endpoint import endpoint_of, is_endpoint
 from dialekt.models.endpoint_client import SOMEBODY_WAITS, EndpointClient
 from dialekt.models.endpoint_folder import PROBE_TEXTS, drift, endpoint_contract, read_endpoint, read_probes
+from dialekt.models.endpoint_key import read_key
 from dialekt.models.engines.adapted_engine import AdaptedEngine
 from dialekt.models.engines.cache import open_cache
 from dialekt.models.engines.choice import (
@@ -119,12 +120,7 @@ def _named_endpoint(model: ModelConfig) -> Servable:
     """Open an endpoint by its address. It must be reached, since nothing else tells the dimension of its vectors."""
     endpoint = endpoint_of(model)
     client = EndpointClient(endpoint, key=read_key(endpoint, model), patience=SOMEBODY_WAITS)
-    contract = endpoint_contract(
-        endpoint,
-        dimension=client.ask(PROBE_TEXTS).shape[1],
-        max_tokens=max_tokens_of(endpoint, model),
-        matryoshka_dimensions=model.matryoshka_dimensions,
-    )
+    contract = endpoint_contract(endpoint, model, dimension=client.ask(PROBE_TEXTS).shape[1])
     return _remote(client, contract, content_id=endpoint.identity)
 
 
