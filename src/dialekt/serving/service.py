@@ -17,10 +17,7 @@ from dialekt.errors import (
     OverloadedError,
     UnavailableError,
 )
-from dialekt.models.base import fetch_model
-from dialekt.models.document_encoder import weights_bytes
 from dialekt.models.encoders import describe
-from dialekt.models.endpoint import is_endpoint
 from dialekt.models.engines.lanes import cpu_count
 from dialekt.models.engines.loading import load_servable
 from dialekt.models.engines.records import ModelKind
@@ -37,7 +34,7 @@ from dialekt.serving.pipeline import PipelineOptions
 from dialekt.serving.prompts import choose_prompt
 from dialekt.serving.records import CatalogueRow, Outcome, Work
 from dialekt.serving.shelf import GIB, Prepare, Prepared, Shelf, Slot
-from dialekt.serving.sources import Place, Source, Sources, Target
+from dialekt.serving.sources import Source, Sources, Target
 from dialekt.serving.windows import join_outcomes, windows_of
 from dialekt.types import Progress
 
@@ -375,13 +372,6 @@ class Service:
         self.journal.note(JournalEvent.RELOAD, reference=name, model=new.reference, before=old.reference)
 
 
-def _weights_bytes(place: Place) -> int:
-    """Return the bytes of the weights that will be in memory: none of an endpoint's."""
-    if is_endpoint(place.location):
-        return 0
-    return weights_bytes(fetch_model(place.location, trust_remote_code=place.model.trust_remote_code))
-
-
 def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: Journal) -> Service:
     """Return a service that loads its models with the configured engine. Raises `InputError`, `ModelError`."""
     known = Sources(sources)
@@ -404,6 +394,6 @@ def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: J
                 journal.note(JournalEvent.WARNING, model=target.reference, reason=warning)
             return loaded
 
-        return Prepared(int(_ROOM_PER_WEIGHT * _weights_bytes(place)), load)
+        return Prepared(int(_ROOM_PER_WEIGHT * place.weights_bytes()), load)
 
     return Service(config, known, prepare, limit_bytes=int(limit), journal=journal)

@@ -9,7 +9,7 @@ from dialekt.config import ModelConfig
 from dialekt.errors import InputError, NotFoundError, UnknownModelError
 from dialekt.models.base import fetch_model
 from dialekt.models.contract import read_contract
-from dialekt.models.document_encoder import find_document_encoder
+from dialekt.models.document_encoder import find_document_encoder, weights_bytes
 from dialekt.models.encoders import plain_config
 from dialekt.models.endpoint import is_endpoint, parse_endpoint
 from dialekt.models.engines.choice import CalibrationMaterial
@@ -46,6 +46,12 @@ class Place:
 
     location: str
     model: ModelConfig
+
+    def weights_bytes(self) -> int:
+        """Return the bytes of the weights that will be in memory, none of an endpoint's; a Hub model is fetched."""
+        if is_endpoint(self.location):
+            return 0
+        return weights_bytes(fetch_model(self.location, trust_remote_code=self.model.trust_remote_code))
 
 
 @dataclass(frozen=True, slots=True)
