@@ -44,9 +44,16 @@ class ModelError(DialektError):
 
 
 class EndpointError(DialektError):
-    """An endpoint in the network cannot be reached, refuses, or answers with what cannot be used."""
+    """An endpoint in the network cannot be reached, refuses, or answers with what cannot be used.
+
+    `upstream_status` is the status that it answered, 502 where it was not reached, 504 where it was too slow.
+    """
 
     status = 502
+
+    def __init__(self, message: str, *, hint: str = "", upstream_status: int = 502):
+        super().__init__(message, hint=hint)
+        self.upstream_status = upstream_status
 
 
 class NotFoundError(DialektError):
@@ -205,6 +212,18 @@ class MediaTypeError(RequestError):
 
     status = 415
     prefix = ""
+
+
+class UpstreamError(RequestError):
+    """The endpoint behind a model failed: 502, or 503 where it is busy, or 504 where it is too slow."""
+
+    error_type = "Upstream"
+    failure = "upstream"
+    prefix = ""
+
+    def __init__(self, message: str, *, status: int, hint: str = ""):
+        super().__init__(message, hint=hint)
+        self.status = status
 
 
 class UnavailableError(RequestError):

@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 
 from dialekt.errors import EndpointError, StorageError, UsageError
-from dialekt.models.endpoint import BATCH_TEXTS, EndpointKind, RemoteEncoder, estimate_tokens, parse_endpoint
+from dialekt.models.endpoint import EndpointKind, estimate_tokens, parse_endpoint
+from dialekt.models.endpoint_client import WORK, Patience
+from dialekt.models.remote import BATCH_TEXTS, RemoteEncoder
 from dialekt.types import Progress, Role
 
 
@@ -85,9 +87,9 @@ def serving(reply: Reply = proper) -> Iterator[Seen]:
 
 
 @contextmanager
-def asking(address: str, cache: Path, key: str = "") -> Iterator[RemoteEncoder]:
+def asking(address: str, cache: Path, key: str = "", patience: Patience = WORK) -> Iterator[RemoteEncoder]:
     """An encoder that is closed."""
-    encoder = RemoteEncoder(parse_endpoint(address), cache, key=key)
+    encoder = RemoteEncoder(parse_endpoint(address), cache, key=key, patience=patience)
     try:
         yield encoder
     finally:
@@ -208,11 +210,12 @@ def test_a_stop_ends_pauses(tmp_path: Path) -> None:
         assert len(seen.bodies) == 2
 
 
-def test_no_server_makes_us_wait_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server_makes_us_wait_for_long(tmp_path: Path) -> None:
     """What it names as the time to come back is heeded up to a limit; what is no time is not."""
-    monkeypatch.setattr("dialekt.models.endpoint.LONGEST_PAUSE_SECONDS", 0.2)
+    short = Patience(longest_pause_seconds=0.2)
     for named in ("30", "Wed, 21 Oct 2099 07:28:00 GMT", "soon"):
-        with serving() as seen, asking(f"tei:{seen.url}", tmp_path / f"{named}.sqlite") as encoder:
+        cache = tmp_path / f"{named}.sqlite"
+        with serving() as seen, asking(f"tei:{seen.url}", cache, patience=short) as encoder:
             seen.answers, seen.retry_after = [429], named
             started = time.monotonic()
             assert encoder.embed(["a"], Role.QUERY).shape == (1, 3)

@@ -11,7 +11,7 @@ import torch
 from tests.training.conftest import Problem, beats_its_negatives
 from torch import nn
 
-from dialekt.config import ModelConfig, Precision, TrainingConfig, TuningMethod
+from dialekt.config import ModelConfig, Precision, TrainingConfig, TrainingMethod
 from dialekt.errors import ConfigError
 from dialekt.models.encoder import Encoder
 from dialekt.models.vectors import VectorsInputs, load_vectors
@@ -30,7 +30,7 @@ Build = Callable[..., TrainingInputs]
 CONFIG = TrainingConfig(
     epochs=15, batch_size=20, learning_rate=1e-2, evaluations=3, precision=Precision.FP32, patience=9, interpolate=False
 )
-LORA = CONFIG.model_copy(update={"method": TuningMethod.LORA, "lora_rank": 4, "learning_rate": 5e-3, "epochs": 40.0})
+LORA = CONFIG.model_copy(update={"method": TrainingMethod.LORA, "lora_rank": 4, "learning_rate": 5e-3, "epochs": 40.0})
 
 
 def weights_of(folder: Path) -> dict[str, torch.Tensor]:
@@ -114,7 +114,7 @@ def test_frozen_parts_stay(
     ("changes", "message"),
     [
         ({"lora_rank": 8}, "lora_rank is set, but all weights are trained"),
-        ({"method": TuningMethod.LORA, "freeze_embeddings": True}, "there is nothing to freeze"),
+        ({"method": TrainingMethod.LORA, "freeze_embeddings": True}, "there is nothing to freeze"),
         ({"frozen_layers": 2}, "leaves none of the model's 2 layers"),
     ],
 )

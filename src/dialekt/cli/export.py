@@ -26,6 +26,8 @@ def export_model(
     """Copy a version's model to a folder that sentence-transformers, TEI and vLLM load, and say how to run it."""
     from dialekt.errors import UsageError
     from dialekt.flow.project import open_project
+    from dialekt.models.adapter_export import fold, write_programs
+    from dialekt.models.adapter_names import is_adapter_folder
     from dialekt.registry.deployment import instruct, prepare
     from dialekt.registry.versions import copy_model, load_version
     from dialekt.store.atomic import PARTIAL_SUFFIX, disk_errors, publish_folder
@@ -40,9 +42,16 @@ def export_model(
     name = f"{config.project.name}-{found.name}"
     with disk_errors(target):
         try:
-            copy_model(found.model, partial)
+            trusted = config.model.trust_remote_code
+            if not is_adapter_folder(found.model):
+                copy_model(found.model, partial)
+            elif runtime is not None:
+                fold(found.model, partial, trust_remote_code=trusted)
+            else:
+                copy_model(found.model, partial)
+                write_programs(partial)
             if runtime is not None:
-                prepare(partial, runtime, trust_remote_code=config.model.trust_remote_code)
+                prepare(partial, runtime, trust_remote_code=trusted)
             publish_folder(partial, target)
         finally:
             shutil.rmtree(partial, ignore_errors=True)

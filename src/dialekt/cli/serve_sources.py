@@ -13,6 +13,7 @@ from dialekt.flow.project import Project, find_project, open_project
 from dialekt.flow.records import StageName
 from dialekt.index.catalogue import Catalogue
 from dialekt.index.schema import FILE_NAME, open_database
+from dialekt.models.encoders import plain_config
 from dialekt.models.engines.choice import CalibrationMaterial
 from dialekt.registry.versions import CHAMPION, resolve
 from dialekt.serving.quality import calibration_material
@@ -87,7 +88,7 @@ def _named(config: Config) -> tuple[Source, ...]:
         raise UsageError(
             "serving.served_model_name names one model, and there are several", hint="write NAME=FOLDER for each"
         )
-    model = ModelConfig(device=config.model.device, trust_remote_code=config.model.trust_remote_code)
+    model = plain_config(config.model)
     return tuple(_source(text, model, name=serving.served_model_name) for text in serving.models)
 
 

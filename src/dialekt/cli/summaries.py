@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from dialekt.config import TunedSide, TuningMethod
+from dialekt.config import TrainingMethod, TunedSide
 from dialekt.flow.records import StageName
 from dialekt.types import Language
 
@@ -92,7 +92,7 @@ def _general(facts: Facts) -> str:
 
 def _training(facts: Facts) -> str:
     side = "query side only, " if facts.get("side") == TunedSide.QUERY else ""
-    side += "LoRA, " if facts["method"] == TuningMethod.LORA else ""
+    side += "LoRA, " if facts["method"] == TrainingMethod.LORA else ""
     return (
         f"{side}{facts['steps']:,} steps of {facts['batch_size']} pairs, {facts['pairs_per_second']:.1f} pairs/s, "
         f"dev NDCG@10 {facts['base_dev_ndcg']:.3f} → {facts['best_dev_ndcg']:.3f}"

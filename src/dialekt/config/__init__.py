@@ -1,5 +1,6 @@
 """One frozen section per room; unknown keys are refused; TOML, then environment, then command line."""
 
+from dialekt.config.adapter import AdapterConfig, AdapterKind
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, IndexEngine, Quantization, SearchConfig, SearchLog
@@ -19,12 +20,14 @@ from dialekt.config.section import Section
 from dialekt.config.serving import EngineName, LogStyle, ServingConfig
 from dialekt.config.synthesis import Generator, QueryKind, SynthesisConfig
 from dialekt.config.teacher import TRAINED_HERE, TeacherConfig, TeacherUse
-from dialekt.config.training import ObjectiveName, Precision, TrainingConfig, TunedSide, TuningMethod
+from dialekt.config.training import ObjectiveName, Precision, TrainingConfig, TrainingMethod, TunedSide
 
 __all__ = [
     "CONFIG_NAME",
     "ENVIRONMENT_PREFIX",
     "TRAINED_HERE",
+    "AdapterConfig",
+    "AdapterKind",
     "CleaningConfig",
     "ClickModel",
     "Config",
@@ -62,7 +65,7 @@ __all__ = [
     "TeacherConfig",
     "TeacherUse",
     "TrainingConfig",
+    "TrainingMethod",
     "TunedSide",
-    "TuningMethod",
     "load_config",
 ]

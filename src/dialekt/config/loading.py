@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from dialekt.config.adapter import AdapterConfig
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, SearchConfig
@@ -49,6 +50,7 @@ class Config(Section):
     negatives: NegativesConfig = NegativesConfig()
     teacher: TeacherConfig = TeacherConfig()
     training: TrainingConfig = TrainingConfig()
+    adapter: AdapterConfig = AdapterConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     diagnosis: DiagnosisConfig = DiagnosisConfig()
     registry: RegistryConfig = RegistryConfig()

@@ -17,13 +17,6 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
-class TuningMethod(StrEnum):
-    """What of the model training changes: all weights, or small matrices beside them that are merged in at the end."""
-
-    FULL = "full"
-    LORA = "lora"
-
-
 class ObjectiveName(StrEnum):
     """What a training step can minimise; docs/objectives.md says when to take which."""
 
@@ -44,12 +37,21 @@ class TunedSide(StrEnum):
     QUERY = "query"
 
 
+class TrainingMethod(StrEnum):
+    """What training changes: all weights, small matrices that are merged into them, or a map that is put behind."""
+
+    FULL = "full"
+    LORA = "lora"
+    ADAPTER = "adapter"
+
+
 class TrainingConfig(Section):
     """How the model is tuned. Everything unset is derived from data and machine, printed and recorded."""
 
-    method: TuningMethod = Field(
-        default=TuningMethod.FULL,
-        description="lora: low-rank matrices beside the linear layers are trained, and merged in at the end",
+    method: TrainingMethod | None = Field(
+        default=None,
+        description="full: all weights; lora: low-rank matrices beside the linear layers, merged in at the end; "
+        "adapter: a map behind the model (section adapter); unset: full, or adapter where model.base is an endpoint",
     )
     lora_rank: PositiveInt | None = Field(default=None, description="of the matrices of 'lora'; unset: 16")
     freeze_embeddings: bool = Field(default=False, description="leave the word and position embeddings as they are")
@@ -90,7 +92,11 @@ class TrainingConfig(Section):
     )
     distil_from: str | None = Field(
         default=None,
-        description="a larger embedding model, by name or folder, whose cosines the objective 'embedding' learns",
+        description="a larger embedding model, by name, folder or address (openai:https://host/v1#model), whose "
+        "cosines the objective 'embedding' learns",
+    )
+    distil_api_key_variable: str | None = Field(
+        default=None, description="environment variable with the key of that address"
     )
     mask_above: Annotated[float, Field(gt=0)] | None = Field(
         default=None,

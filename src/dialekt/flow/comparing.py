@@ -8,7 +8,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dialekt.config import ModelConfig
 from dialekt.errors import ConfigError, UsageError
 from dialekt.flow.judging import read_runs
 from dialekt.flow.operands import Operand, OperandKind
@@ -24,10 +23,10 @@ if TYPE_CHECKING:
     from dialekt.evaluation.systems import Held
     from dialekt.measures.retrieval import Collection
     from dialekt.measures.runs import Run
-    from dialekt.models.endpoint import EmbeddingEndpoint, RemoteEncoder
+    from dialekt.models.endpoint import EmbeddingEndpoint
+    from dialekt.models.remote import RemoteEncoder
 
 FOLDER_NAME = "compared"
-VECTORS_NAME = "endpoints.sqlite"
 KEY_DIGITS = 16
 _UNSAFE = re.compile(r"[^\w@.+-]+")
 
@@ -208,10 +207,9 @@ class Ground:
         from dialekt.measures.retrieval import dense_run, require_same_corpus
         from dialekt.models import vectors
         from dialekt.models.base import describe_model, fetch_model
-        from dialekt.models.encoder import Encoder
+        from dialekt.models.encoders import load_encoder, plain_config
 
-        own = self.project.config.model
-        config = ModelConfig(device=own.device, trust_remote_code=own.trust_remote_code)
+        config = plain_config(self.project.config.model)
         fetch_model(name, trust_remote_code=config.trust_remote_code)
         model = describe_model(name, trust_remote_code=config.trust_remote_code)
         corpus, pairs = self.records[StageName.CORPUS], self.records[StageName.PAIRS]
@@ -219,7 +217,8 @@ class Ground:
         if not folder.is_dir():
             partial = folder.with_name(folder.name + PARTIAL_SUFFIX)
             inputs = vectors.VectorsInputs(corpus.folder, pairs.folder, splits=(Split.TEST,))
-            vectors.run(Encoder.load(name, config), inputs, partial, progress=self.progress)
+            encoder = load_encoder(name, config, cache=self.project.endpoint_vectors)
+            vectors.run(encoder, inputs, partial, progress=self.progress)
             publish_folder(partial, folder)
         loaded = vectors.load_vectors(folder)
         require_same_corpus(self.collection, loaded, folder)
@@ -227,12 +226,12 @@ class Ground:
 
     def _of_endpoint(self, operand: Operand, remote: Remote) -> "Run":
         from dialekt.measures.retrieval import dense_run
-        from dialekt.models.endpoint import RemoteEncoder
+        from dialekt.models.remote import RemoteEncoder
         from dialekt.models.vectors import Vectors
 
         endpoint = endpoint_of(operand, remote)
         queries, documents = [query.text for query in self.held.test], self.collection.texts
-        encoder = RemoteEncoder(endpoint, self.kept / VECTORS_NAME, key=_key(operand.name, remote))
+        encoder = RemoteEncoder(endpoint, self.project.endpoint_vectors, key=_key(operand.name, remote))
         try:
             _ask_first(encoder, operand.name, remote, {Role.QUERY: queries, Role.DOCUMENT: documents})
             vectors = Vectors(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dialekt.errors import StorageError
+from dialekt.flow import adapting
 from dialekt.flow.artefacts import Artefact
 from dialekt.flow.journey import skip_or_run, stages_until
 from dialekt.flow.project import Project
@@ -147,7 +148,8 @@ DIAGNOSIS = Stage(
     make_diagnosis,
     settings=settings(
         section("diagnosis"),
-        section("training"),
+        section("training", "method"),
+        adapting.method_settings,
         section("teacher", "model"),
         setting("evaluation", "confidence"),
         setting("evaluation", "resamples"),

@@ -29,6 +29,7 @@ from dialekt.flow.workbench import Workbench
 from dialekt.measures.metrics import NDCG, judge, score_run
 from dialekt.measures.retrieval import Collection, read_collection
 from dialekt.measures.statistics import minimum_detectable_effect
+from dialekt.models.endpoint import is_endpoint
 from dialekt.models.lexical import Bm25
 from dialekt.models.vectors import load_vectors
 from dialekt.pairs.records import MADE_QUERIES
@@ -314,6 +315,8 @@ def warnings(workbench: Workbench, found: Probed | None) -> list[str]:
         notes.append("there are few dev queries, so train queries that no probe learnt from measured the probes too")
     if found is not None and any(one.shortened for one in found.finished):
         notes.append("a probe ran out of time and may show too small a gain; raise diagnosis.minutes")
+    if is_endpoint(workbench.config.model.base):
+        notes.append("the tokenizer is out of reach: how the model cuts words was estimated from their length")
     if workbench.config.teacher.model is not None:
         notes.append("the probes were trained without the teacher")
     return notes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dialekt.config import Config, CorpusConfig, CorpusFormat
 from dialekt.errors import InputError
 from dialekt.evaluation.general.records import GeneralMaterial, GeneralSetFacts, GeneralSource
+from dialekt.flow import adapting
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.types import Document, Progress, Qrel, Query, ReportProgress, Role, Split
@@ -191,13 +192,12 @@ def score_tuned(workbench: Workbench, *, frozen: bool, progress: ReportProgress)
     if folder is None:
         return None
     from dialekt.evaluation.general import measure
-    from dialekt.models.encoder import Encoder
 
     progress(Progress("asking general queries", 0))
     general = measure.read_set(folder, split=Split.TEST)
-    encoder = Encoder.load(str(workbench.tuned_model), workbench.config.model)
-    documents = general.base_documents if frozen else encoder.encode(general.document_texts, Role.DOCUMENT)
-    queries = encoder.encode(general.query_texts, Role.QUERY)
+    encode = adapting.tuned_encode(workbench, general)
+    documents = general.base_documents if frozen else encode(general.document_texts, Role.DOCUMENT)
+    queries = encode(general.query_texts, Role.QUERY)
     return measure.GeneralScores(
         name=source_of(workbench.config),
         documents=len(general.document_texts),

@@ -17,7 +17,7 @@ from dialekt.registry.versions import CHAMPION, load_version, resolve
 from dialekt.types import ReportProgress, Role, no_progress
 
 if TYPE_CHECKING:
-    from dialekt.models.encoder import Encoder
+    from dialekt.models.text_encoder import TextEncoder
 
 BASE = "base"
 
@@ -39,19 +39,19 @@ def find_model(project: Project, name: str | None) -> IndexedModel:
 
     Raises `NotFoundError` that says what to type, `StorageError` for a damaged version.
     """
-    from dialekt.models.base import describe_model, fetch_model
-    from dialekt.models.contract import apply_config, read_contract
+    from dialekt.models.base import describe_model
+    from dialekt.models.contract import read_contract
+    from dialekt.models.encoders import contract_of, describe, plain_config
     from dialekt.models.spaces import space_id
 
     config = project.config.model
     if name == BASE:
-        folder = fetch_model(config.base, trust_remote_code=config.trust_remote_code)
-        contract = apply_config(read_contract(folder, name=config.base), config)
-        found = describe_model(config.base, trust_remote_code=config.trust_remote_code)
+        contract = contract_of(config.base, config, cache=project.endpoint_vectors)
+        found = describe(config.base, config)
         return IndexedModel(BASE, found, config.base, config, contract, space_id(contract, found))
     version = load_version(project.config.registry.path, _version_name(project, name))
     contract = read_contract(version.model)
-    plain = ModelConfig(device=config.device, trust_remote_code=config.trust_remote_code)
+    plain = plain_config(config)
     found = describe_model(str(version.model), trust_remote_code=config.trust_remote_code)
     return IndexedModel(version.name, found, str(version.model), plain, contract, space_id(contract, found))
 
@@ -73,8 +73,9 @@ def model_of(project: Project, release: Release, *, space: str) -> IndexedModel:
 class Encoders:
     """Loads models when texts are to be encoded, each once."""
 
-    def __init__(self) -> None:
-        self._loaded: dict[str, Encoder] = {}
+    def __init__(self, cache: Path) -> None:
+        self._cache = cache  # in which the vectors of endpoints are kept
+        self._loaded: dict[str, TextEncoder] = {}
 
     def embed(self, model: IndexedModel, *, progress: ReportProgress = no_progress) -> Embed:
         """Return a function that encodes with a model; nothing is loaded before it is called."""
@@ -84,11 +85,11 @@ class Encoders:
 
         return encode
 
-    def _encoder(self, model: IndexedModel) -> "Encoder":
-        from dialekt.models.encoder import Encoder
+    def _encoder(self, model: IndexedModel) -> "TextEncoder":
+        from dialekt.models.encoders import load_encoder
 
         if model.model_id not in self._loaded:
-            self._loaded[model.model_id] = Encoder.load(model.location, model.config)
+            self._loaded[model.model_id] = load_encoder(model.location, model.config, cache=self._cache)
         return self._loaded[model.model_id]
 
 

@@ -58,7 +58,7 @@ class IndexWorks:
         self.project = project
         self.opened = opened
         self.catalogue = opened.catalogue
-        self.encoders = Encoders()
+        self.encoders = Encoders(project.endpoint_vectors)
         self.progress = progress
 
     @property

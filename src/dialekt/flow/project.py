@@ -41,6 +41,11 @@ class Project:
         return self.folder / RECIPE_NAME
 
     @property
+    def endpoint_vectors(self) -> Path:
+        """The file that keeps what endpoints answered, for all commands."""
+        return self.artefacts / "compared" / "endpoints.sqlite"
+
+    @property
     def output(self) -> tuple[Path, ...]:
         """What dialekt itself wrote, which is never part of a source, even when the source is the project folder."""
         own = (self.folder / CONFIG_NAME, self.artefacts, self.report, self.judging, self.config.registry.path)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from dialekt.config import TRAINED_HERE, Config
+from dialekt.config import TRAINED_HERE, Config, ModelConfig
 from dialekt.flow.workbench import Workbench
 
 Settings = Callable[[Config], dict[str, Any]]
@@ -32,8 +32,10 @@ def setting(section_name: str, key: str) -> Settings:
 SEED = setting("project", "seed")
 MINIMUM_GRADE = setting("pairs", "minimum_grade")
 # What the model is comes in by its content; where it runs changes nothing that is worth running again for.
-MODEL = section("model", "base", "device", "trust_remote_code")
-ENCODING = section("model", "base", "device", "trust_remote_code", "matryoshka_dimensions")
+# The cut before an endpoint is part of what identifies it.
+OUTSIDE_MODEL = ("base", "device", "trust_remote_code", "api_key_variable", "max_characters")
+MODEL = section("model", *OUTSIDE_MODEL)
+ENCODING = section("model", *OUTSIDE_MODEL, "matryoshka_dimensions")
 SHARES = settings(setting("split", "dev_share"), setting("split", "test_share"))
 
 
@@ -53,10 +55,18 @@ def teacher_model(workbench: Workbench) -> dict[str, str]:
 
 def larger_model(workbench: Workbench) -> dict[str, str]:
     """Identify the embedding model whose cosines training learns by its content."""
-    from dialekt.models.base import describe_model
+    from dialekt.models.encoders import describe
 
-    name = workbench.config.training.distil_from
-    return {} if name is None else {"larger model": describe_model(name)}
+    config = larger_model_config(workbench.config)
+    return {"larger model": describe(config.base, config)}
+
+
+def larger_model_config(config: Config) -> ModelConfig:
+    """Return how the model is loaded whose cosines training learns: by its own contract, on the project's device."""
+    name = config.training.distil_from
+    assert name is not None
+    key = config.training.distil_api_key_variable
+    return ModelConfig(base=name, device=config.model.device, api_key_variable=key)
 
 
 def labels(workbench: Workbench) -> dict[str, str]:

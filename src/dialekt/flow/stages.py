@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dialekt.config import Config
-from dialekt.flow import closing, forgetting, teaching, work
+from dialekt.flow import adapting, closing, forgetting, teaching, work
 from dialekt.flow.records import StageName
 from dialekt.flow.settings import (
     ENCODING,
@@ -186,7 +186,8 @@ STAGES: tuple[Stage, ...] = (
         "dialekt.training.records",
         teaching.train,
         settings=settings(
-            section("training", "side", "seed", "distil_from"),
+            section("training", "side", "seed", "method", "distil_from", "distil_api_key_variable"),
+            adapting.method_settings,
             MODEL,
             SEED,
             MINIMUM_GRADE,
@@ -216,8 +217,10 @@ STAGES: tuple[Stage, ...] = (
         needs={
             StageName.CORPUS: ("documents.parquet",),
             StageName.PAIRS: ("queries.parquet",),
+            StageName.BASE_VECTORS: ALL,
             StageName.TRAINING: ALL,
         },
+        unused=lambda config: () if adapting.is_adapter(config) else (StageName.BASE_VECTORS,),
     ),
     Stage(
         StageName.EVALUATION,

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialekt.config import Config, TunedSide
-from dialekt.flow import forgetting
+from dialekt.flow import adapting, forgetting
 from dialekt.flow.records import StageName
+from dialekt.flow.settings import larger_model_config
 from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Role, Split
 
@@ -25,7 +26,6 @@ PAIRS_PER_DEV_DOCUMENT = 4
 
 def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Pairs and hard negatives → a tuned model, its best mixture with the base chosen on the dev queries."""
-    from dialekt.training import stage
     from dialekt.training.records import TrainingInputs
 
     config = workbench.config
@@ -48,7 +48,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         general=forgetting.guard(workbench, frozen=frozen_documents(workbench) is not None),
         watch=workbench.watch_dev,
     )
-    return stage.run(config.training, inputs, out, progress=progress)
+    return adapting.train_by_method(workbench, config.training, inputs, [examiner.dev_set], out, progress=progress)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +109,11 @@ def frozen_documents(workbench: Workbench) -> Path | None:
 
 def encode_with_teacher(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Documents and train queries → the vectors of a larger embedding model, whose cosines training learns."""
-    from dialekt.config import ModelConfig
     from dialekt.models import vectors
-    from dialekt.models.encoder import Encoder
+    from dialekt.models.encoders import load_encoder
 
-    name = workbench.config.training.distil_from
-    assert name is not None
-    encoder = Encoder.load(name, ModelConfig(base=name, device=workbench.config.model.device))
+    config = larger_model_config(workbench.config)
+    encoder = load_encoder(config.base, config, cache=workbench.project.endpoint_vectors)
     inputs = vectors.VectorsInputs(
         corpus=workbench.folder(StageName.CORPUS), split=workbench.folder(StageName.PAIRS), splits=(Split.TRAIN,)
     )

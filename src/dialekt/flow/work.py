@@ -3,9 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from dialekt.flow import forgetting, teaching
+from dialekt.config import TrainingMethod
+from dialekt.flow import adapting, forgetting, teaching
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Split
@@ -145,11 +146,16 @@ def mine_negatives(workbench: Workbench, out: Path, *, progress: ReportProgress)
 def encode_with_tuned(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Documents and held-out queries → vectors of the tuned model; frozen documents keep those of the base model."""
     from dialekt.models import vectors
-    from dialekt.models.encoder import Encoder
 
-    encoder = Encoder.load(str(workbench.tuned_model), workbench.config.model)
     inputs = replace(_vectors_inputs(workbench, HELD_OUT), documents=teaching.frozen_documents(workbench))
-    return vectors.run(encoder, inputs, out, progress=progress)
+    match adapting.method_of(workbench.config):
+        case TrainingMethod.FULL | TrainingMethod.LORA:
+            return vectors.run(workbench.load(str(workbench.tuned_model)), inputs, out, progress=progress)
+        case TrainingMethod.ADAPTER:
+            maps = adapting.tuned_maps(workbench)
+            return vectors.move(workbench.folder(StageName.BASE_VECTORS), inputs, out, maps=maps, progress=progress)
+        case unreachable:
+            assert_never(unreachable)
 
 
 def evaluate(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:

@@ -18,7 +18,7 @@ from dialekt.types import ReportProgress
 
 if TYPE_CHECKING:
     from dialekt.flow.teaching import Examiner
-    from dialekt.models.encoder import Encoder
+    from dialekt.models.text_encoder import TextEncoder
 
 
 class Workbench:
@@ -115,14 +115,16 @@ class Workbench:
     @cached_property
     def base_model_id(self) -> str:
         """The content id of the base model: a Hub model has one only once it is on this machine."""
-        from dialekt.models.base import describe_model, fetch_model
+        from dialekt.models.base import fetch_model
+        from dialekt.models.encoders import describe
+        from dialekt.models.endpoint import is_endpoint
 
-        name, trusted = self.config.model.base, self.config.model.trust_remote_code
-        found = describe_model(name, trust_remote_code=trusted)
-        if found != name or not self._may_download:
+        name, config = self.config.model.base, self.config.model
+        found = describe(name, config)
+        if found != name or not self._may_download or is_endpoint(name):
             return found
-        fetch_model(name, trust_remote_code=trusted)
-        return describe_model(name, trust_remote_code=trusted)
+        fetch_model(name, trust_remote_code=config.trust_remote_code)
+        return describe(name, config)
 
     @property
     def tuned_model(self) -> Path:
@@ -130,11 +132,15 @@ class Workbench:
         return self.folder(StageName.TRAINING) / "model"
 
     @cached_property
-    def base_encoder(self) -> "Encoder":
+    def base_encoder(self) -> "TextEncoder":
         """The base model, loaded once per walk."""
-        from dialekt.models.encoder import Encoder
+        return self.load(self.config.model.base)
 
-        return Encoder.load(self.config.model.base, self.config.model)
+    def load(self, name: str) -> "TextEncoder":
+        """Load a model by its name or folder, with the project's settings."""
+        from dialekt.models.encoders import load_encoder
+
+        return load_encoder(name, self.config.model, cache=self.project.endpoint_vectors)
 
 
 class Work(Protocol):

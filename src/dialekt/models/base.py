@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from dialekt.errors import ModelError
+from dialekt.models.adapter_names import ADAPTER_NAME, is_endpoint_folder
 from dialekt.models.folders import read_json
 from dialekt.store.hashing import hash_file, hash_json
 
@@ -57,7 +58,9 @@ def check_folder(folder: Path) -> None:
         raise ModelError(
             "is a file, expected a model folder", path=folder, hint="give the folder that holds modules.json"
         )
-    if not any((folder / name).is_file() for name in ("modules.json", "config.json")):
+    if is_endpoint_folder(folder):
+        return
+    if not any((folder / name).is_file() for name in ("modules.json", "config.json", ADAPTER_NAME)):
         raise ModelError(
             "is not a model folder: it has neither modules.json nor config.json",
             path=folder,

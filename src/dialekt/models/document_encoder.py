@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dialekt.config import ModelConfig
 from dialekt.errors import ModelError
+from dialekt.models.adapter_names import WEIGHTS_NAME, adapter_base, is_adapter_folder
 from dialekt.models.base import fetch_model, model_files
 from dialekt.models.contract import (
     DOCUMENT_ENCODER,
@@ -56,5 +57,7 @@ def keep_document_encoder(base: str, config: ModelConfig, contract: EncodingCont
 
 def weights_bytes(folder: Path) -> int:
     """Return the bytes of a model's own weights; the encoder of its documents is loaded apart."""
+    if is_adapter_folder(folder):
+        return (folder / WEIGHTS_NAME).stat().st_size + weights_bytes(adapter_base(folder))
     own = [path for path in folder.rglob("*.safetensors") if DOCUMENT_ENCODER not in path.relative_to(folder).parts]
     return sum(path.stat().st_size for path in own)

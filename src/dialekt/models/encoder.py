@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
@@ -20,6 +19,7 @@ from dialekt.models.document_encoder import find_document_encoder
 from dialekt.models.loading import load_model
 from dialekt.models.machine import fastest_precision
 from dialekt.models.padding import PadStyle, pad_rows
+from dialekt.models.text_encoder import Embedded
 from dialekt.models.tokens import BulkTokenizer
 from dialekt.types import Progress, ReportProgress, Role, no_progress
 
@@ -28,14 +28,6 @@ _CPU_BATCH_TOKENS_PER_THREAD = 1_024  # 1.12 times the speed of 4,096 in fp32: a
 _GPU_BATCH_TOKENS = 65_536
 _MAX_BATCH_TEXTS = 1_024
 _LABELS = {Role.QUERY: "encode queries", Role.DOCUMENT: "encode documents"}
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Vectors float32 (texts, dimension) of length 1, and how many tokens went in, special ones included."""
-
-    vectors: NDArray[np.float32]
-    tokens: int
 
 
 class Encoder:

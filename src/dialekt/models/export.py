@@ -15,6 +15,7 @@ from sentence_transformers.base.modules import Normalize
 
 from dialekt.config import ModelConfig
 from dialekt.errors import ModelError, StorageError
+from dialekt.models.adapter_names import is_adapter_folder, is_endpoint_folder
 from dialekt.models.contract import (
     DOCUMENT_ENCODER,
     EncodingContract,
@@ -22,6 +23,7 @@ from dialekt.models.contract import (
     read_contract,
     write_contract,
 )
+from dialekt.models.endpoint_folder import read_endpoint
 from dialekt.models.folders import SETTINGS_NAME, read_json, read_modules
 from dialekt.models.loading import apply_contract, load_model, quiet
 from dialekt.store.atomic import disk_errors
@@ -52,7 +54,11 @@ _CALL_SETTINGS = (  # how the tokenizer was last called: no part of the model, b
 
 @dataclass(frozen=True, slots=True)
 class ExportFacts:
-    """What was exported. `servers_can_load`: one transformer with a pooling that TEI and vLLM know."""
+    """What was exported. `servers_can_load`: one transformer with a pooling that TEI and vLLM know.
+
+    `adapter` is the kind of map where the model is one, `endpoint` the address of the model behind which it stands, and
+    `moves_documents` says that documents have a map of their own.
+    """
 
     modules: tuple[str, ...]
     pooling: str
@@ -62,6 +68,9 @@ class ExportFacts:
     parameters: int
     size_bytes: int
     servers_can_load: bool
+    adapter: str = ""
+    endpoint: str = ""
+    moves_documents: bool = False
 
 
 def export_model(
@@ -73,12 +82,19 @@ def export_model(
     where that is another one. Raises `ModelError` when the folder is no model or does not fit the contract,
     `StorageError` when the disk is full.
     """
+    if is_adapter_folder(model_folder):
+        return _export_adapter(model_folder, out, contract)
     if contract.document_model:
         of_documents = document_contract(contract)
         source, target = model_folder / DOCUMENT_ENCODER, out / DOCUMENT_ENCODER
         export_model(source, target, of_documents, trust_remote_code=trust_remote_code)
     config = ModelConfig(device="cpu", trust_remote_code=trust_remote_code)
     model, _ = load_model(str(model_folder), config)
+    return export_loaded(model, out, contract)
+
+
+def export_loaded(model: SentenceTransformer, out: Path, contract: EncodingContract) -> ExportFacts:
+    """Write a loaded model, without the encoder of its documents; else like `export_model`."""
     apply_contract(model, contract)
     if contract.normalize and not any(isinstance(module, Normalize) for module in model):
         model.append(Normalize())
@@ -86,6 +102,28 @@ def export_model(
     _share_layout(out, contract)
     write_contract(out, contract)
     return _facts(out, contract, parameters=sum(weights.numel() for weights in model.parameters()))
+
+
+def _export_adapter(model_folder: Path, out: Path, contract: EncodingContract) -> ExportFacts:
+    """Copy an adapter with the base that it needs, whose own files stay as they are."""
+    from dialekt.models.adapter_export import copy_adapter, parameters_of
+    from dialekt.models.adapter_folder import read_adapter
+
+    copy_adapter(model_folder, out)
+    found = read_adapter(out)
+    return ExportFacts(
+        modules=("Adapter",),
+        pooling=contract.pooling,
+        dimension=contract.dimension,
+        matryoshka_dimensions=contract.matryoshka_dimensions,
+        max_tokens=contract.max_tokens,
+        parameters=parameters_of(out),
+        size_bytes=sum(path.stat().st_size for path in out.rglob("*") if path.is_file()),
+        servers_can_load=False,
+        moves_documents=is_adapter_folder(out / DOCUMENT_ENCODER),
+        adapter=found.vector_map.kind.value,
+        endpoint=read_endpoint(found.base).address if is_endpoint_folder(found.base) else "",
+    )
 
 
 def _save(model: SentenceTransformer, out: Path) -> None:
@@ -201,6 +239,8 @@ def _facts(out: Path, contract: EncodingContract, *, parameters: int) -> ExportF
 
 def servers_can_load(folder: Path) -> bool:
     """Whether an exported folder has only modules that TEI and vLLM know: a transformer, one pooling, and heads."""
+    if is_adapter_folder(folder):
+        return False
     kinds = [part.kind for part in read_modules(folder)]
     known = kinds[:2] == ["Transformer", "Pooling"] and set(kinds[2:]) <= {"Dense", "Normalize"}
     return known and read_contract(folder).pooling in _SERVER_POOLINGS

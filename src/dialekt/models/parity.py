@@ -1,7 +1,8 @@
 """Whether an exported model is still the model that was trained and evaluated."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sentence_transformers import SentenceTransformer
 
 from dialekt.config import ModelConfig
 from dialekt.errors import DialektError
+from dialekt.models.adapter_names import is_adapter_folder
 from dialekt.models.contract import DOCUMENT_ENCODER, EncodingContract, read_contract
 from dialekt.models.loading import apply_contract, load_model, quiet
 
@@ -64,12 +66,28 @@ def check_parity(
     dimension; and so the encoders of their documents, where those are others. Raises nothing: a folder that does not
     load is a fault in the facts.
     """
+    if is_adapter_folder(exported):
+        return _check_adapters(original, exported)
     found = _check_folders(original, exported, texts, trust_remote_code=trust_remote_code)
     if found.fault or not read_contract(exported).document_model:
         return found
     folders = (original / DOCUMENT_ENCODER, exported / DOCUMENT_ENCODER)
     of_documents = _check_folders(*folders, texts, trust_remote_code=trust_remote_code)
     return min(found, of_documents, key=lambda facts: facts.min_cosine)
+
+
+def _check_adapters(original: Path, exported: Path) -> ParityFacts:
+    """Compare what two adapters make of the same vectors; their bases are the same files."""
+    from dialekt.models.adapter_export import PROBES, worst_cosine
+
+    try:
+        cosine = worst_cosine(original, exported)
+        if read_contract(exported).document_model and is_adapter_folder(exported / DOCUMENT_ENCODER):
+            cosine = min(cosine, worst_cosine(original / DOCUMENT_ENCODER, exported / DOCUMENT_ENCODER))
+    except DialektError as error:
+        return replace(_no_parity((), fault=error.message), texts=PROBES)
+    difference = math.sqrt(max(0.0, 2 - 2 * cosine))
+    return ParityFacts(PROBES, min(cosine, 1.0), difference, passed=cosine >= MIN_COSINE)
 
 
 def _check_folders(original: Path, exported: Path, texts: Sequence[str], *, trust_remote_code: bool) -> ParityFacts:

@@ -3,24 +3,28 @@
 import json
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dialekt.config import Precision
 from dialekt.errors import StorageError
 from dialekt.store.atomic import PARTIAL_SUFFIX, disk_errors, write_atomic
 from dialekt.store.tables import read_records
 from dialekt.types import Document, Progress, Query, ReportProgress, Role, Split, no_progress
 
 if TYPE_CHECKING:
-    from dialekt.models.encoder import Encoder
+    from dialekt.models.text_encoder import TextEncoder
 
 STAGE_VERSION = 1
 PART_TEXTS = 2_048
+Move: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Vectors (rows, dimension) → where they are put, as many and of length 1."""
+
 _MATRICES = {Role.DOCUMENT: "documents", Role.QUERY: "queries"}
 
 
@@ -76,7 +80,7 @@ class _Encoded:
 
 
 def run(
-    encoder: "Encoder", inputs: VectorsInputs, out: Path, *, progress: ReportProgress = no_progress
+    encoder: "TextEncoder", inputs: VectorsInputs, out: Path, *, progress: ReportProgress = no_progress
 ) -> VectorsFacts:
     """Encode all documents and the queries of the wanted splits into `out`."""
     start = time.perf_counter()
@@ -105,6 +109,48 @@ def run(
         resumed_texts=resumed,
         precision=encoder.precision.value,
     )
+
+
+def move(
+    source: Path, inputs: VectorsInputs, out: Path, *, maps: Mapping[Role, Move], progress: ReportProgress = no_progress
+) -> VectorsFacts:
+    """Write the vectors of another artefact of the same texts, each moved by the map of its side; encode nothing.
+
+    Raises `StorageError` where a text has no vector there.
+    """
+    start = time.perf_counter()
+    sides = _read_sides(inputs)
+    dimension = 0
+    for done, side in enumerate(sides, start=1):
+        if side.role is Role.DOCUMENT and inputs.documents is not None:
+            _take_documents(inputs.documents, side, out)
+        else:
+            dimension = _move_side(source, side, out, maps[side.role])
+        progress(Progress("move vectors", done, len(sides)))
+    return VectorsFacts(
+        documents=len(sides[0].ids),
+        queries=len(sides[1].ids),
+        dimension=dimension,
+        tokens=0,
+        seconds=time.perf_counter() - start,
+        tokens_per_second=0.0,
+        resumed_texts=0,
+        precision=Precision.FP32.value,
+    )
+
+
+def _move_side(source: Path, side: _Side, out: Path, apply: Move) -> int:
+    """Move one side block by block; return the dimension."""
+    ids, vectors = _load_side(source, side.name, side.role)
+    rows = {name: row for row, name in enumerate(ids)}
+    if any(name not in rows for name in side.ids):
+        raise StorageError("the vectors were made from other texts", path=source, hint="run the vectors stage again")
+    places = np.array([rows[name] for name in side.ids], dtype=np.int64)
+    parts = (places[first : first + PART_TEXTS] for first in range(0, len(places), PART_TEXTS))
+    shape = (len(places), vectors.shape[1])
+    _save(out / f"{_MATRICES[side.role]}.npy", (apply(np.asarray(vectors[part])) for part in parts), shape)
+    write_atomic(out / f"{side.name}_ids.json", json.dumps(side.ids, ensure_ascii=False))
+    return int(shape[1])
 
 
 def load_vectors(folder: Path) -> Vectors:
@@ -136,7 +182,7 @@ def _take_documents(source: Path, side: _Side, out: Path) -> None:
             shutil.copyfile(source / name, out / name)
 
 
-def _encode_side(encoder: "Encoder", side: _Side, out: Path, progress: ReportProgress) -> _Encoded:
+def _encode_side(encoder: "TextEncoder", side: _Side, out: Path, progress: ReportProgress) -> _Encoded:
     """Encode one side part by part, then put the parts together."""
     tokens, resumed = 0, 0
     paths = []

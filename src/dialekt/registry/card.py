@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined, Template
 
 from dialekt.models.contract import EncodingContract
+from dialekt.models.endpoint import is_endpoint, parse_endpoint
 from dialekt.models.export import ExportFacts
 from dialekt.registry.records import Evidence, Lineage, SystemResult, Threshold
 from dialekt.registry.versions import CARD_NAME
@@ -59,6 +60,7 @@ def render_card(facts: CardFacts) -> str:
     return _template().render(
         facts=facts,
         contract=facts.contract,
+        queries_only=bool(facts.contract.document_model) and not facts.export.moves_documents,
         recipe=facts.lineage.recipe,
         evidence=evidence,
         hub_base=hub_name(facts.lineage.base_model),
@@ -81,6 +83,9 @@ def hub_name(model: str) -> str:
 
 
 def _base_name(model: str) -> str:
+    if is_endpoint(model):
+        endpoint = parse_endpoint(model)
+        return endpoint.model or endpoint.host
     return hub_name(model) or Path(model).name
 
 

@@ -19,7 +19,7 @@ from dialekt.errors import (
     RequestError,
     UnauthorizedError,
 )
-from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOptions
+from dialekt.models.engines.records import REMOTE, ModelInput, ModelKind, TokenizeOptions
 from dialekt.serving import limits
 from dialekt.serving.access import Keys
 from dialekt.serving.answers import Answer, compute_headers, refusal
@@ -174,7 +174,8 @@ class Endpoint:
 def engine_type(lease: Lease) -> str:
     """Return device and engine in TEI's manner: cpu+onnx-int8."""
     engine = lease.model.engine
-    return f"{'cpu' if engine.device == 'cpu' else 'gpu'}+{engine.name}"
+    where = engine.device if engine.device in {"cpu", REMOTE} else "gpu"
+    return f"{where}+{engine.name}"
 
 
 def odd_body(error: ValidationError, kind: type[BaseModel]) -> RequestError:

@@ -11,14 +11,14 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.errors import BackendError, RequestError
+from dialekt.errors import BackendError, EndpointError, RequestError, UpstreamError
 from dialekt.models.engines.bulk import calls
-from dialekt.models.engines.records import ModelInput, TokenizeOptions
+from dialekt.models.engines.records import REMOTE, ModelInput, TokenizeOptions
 from dialekt.models.engines.servable import Servable
 from dialekt.serving.batching import EngineQueue, Item
 from dialekt.serving.cores import Cores, compute_in_background
 from dialekt.serving.job import Job, resolve
-from dialekt.serving.journal import Journal
+from dialekt.serving.journal import Journal, JournalEvent
 from dialekt.serving.metrics import Metrics
 
 _TURN_SECONDS = 0.05  # a query that comes while the engine works waits about this long at most
@@ -46,7 +46,8 @@ class Pipeline:
         self._intake: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._queue = EngineQueue()
         self._tokens_per_second = 0.0
-        self._share = max(1, options.cores.count // servable.engine.lanes)
+        is_remote = servable.engine.device == REMOTE  # it waits, and needs no core for that
+        self._share = 0 if is_remote else max(1, options.cores.count // servable.engine.lanes)
         self._filling = threading.Lock()  # lanes may compute inputs of one job
         self._loop = asyncio.get_running_loop()
         self._threads = [
@@ -166,7 +167,8 @@ class Pipeline:
                 results = None
                 fault = self._explain(error)
             seconds = time.monotonic() - start
-        if results is None and len(items) > 1:  # one by one, so that only the culprit fails
+        # One by one, so that only the culprit fails; where the endpoint failed there is none.
+        if results is None and len(items) > 1 and not isinstance(fault, UpstreamError):
             for item in items:
                 self._run([item])
             return
@@ -207,6 +209,9 @@ class Pipeline:
 
     def _explain(self, error: Exception) -> RequestError:
         """Return what a client hears of a failure: of ours only the kind, never its words, which may hold texts."""
+        if isinstance(error, UpstreamError):
+            reason = error.__cause__.message if isinstance(error.__cause__, EndpointError) else error.message
+            self._options.journal.note(JournalEvent.WARNING, model=self._name, reason=reason)
         if isinstance(error, RequestError) and not isinstance(error, BackendError):
             return error
         self._options.journal.fault(error, where=self._name)

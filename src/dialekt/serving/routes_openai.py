@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.errors import EmptyInputError, RequestError, UnknownModelError
-from dialekt.models.engines.records import ModelInput, ModelKind, TokenizeOptions, TruncationDirection
-from dialekt.models.engines.tokenizer import RequestTokenizer
+from dialekt.models.engines.records import InputTokenizer, ModelInput, ModelKind, TokenizeOptions, TruncationDirection
 from dialekt.serving.answers import Answer, json_answer, to_json
 from dialekt.serving.endpoint import Call
 from dialekt.serving.prompts import choose_prompt, side_of, side_warning
@@ -72,7 +71,7 @@ def _check_inputs(inputs: Sequence[ModelInput]) -> None:
         raise RequestError(message, param="input", failure="batch_size")
 
 
-async def _check_tokens(call: Call, inputs: Sequence[ModelInput], tokenizer: RequestTokenizer) -> None:
+async def _check_tokens(call: Call, inputs: Sequence[ModelInput], tokenizer: InputTokenizer) -> None:
     """Raise `RequestError` for more tokens than one request may have, those that will be cut away included."""
     most = tokenizer.max_tokens * _CHARACTERS_PER_TOKEN
     pieces = [

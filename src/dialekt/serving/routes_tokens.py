@@ -3,8 +3,7 @@
 import asyncio
 
 from dialekt.errors import EmptyInputError
-from dialekt.models.engines.records import ModelInput, ModelKind
-from dialekt.models.engines.tokenizer import RequestTokenizer
+from dialekt.models.engines.records import InputTokenizer, ModelInput, ModelKind
 from dialekt.serving.answers import Answer, json_answer
 from dialekt.serving.endpoint import Call
 from dialekt.serving.limits import check_batch
@@ -25,7 +24,7 @@ async def tokenize(call: Call) -> Answer:
             return await asyncio.to_thread(_tokenized, lease.model.tokenizer, request, texts, prompt=prompt)
 
 
-def _tokenized(tokenizer: RequestTokenizer, request: TokenizeRequest, texts: list[str], *, prompt: str) -> Answer:
+def _tokenized(tokenizer: InputTokenizer, request: TokenizeRequest, texts: list[str], *, prompt: str) -> Answer:
     """Return the answer with the tokens of texts; of long ones it is megabytes, so a thread writes it."""
     inputs = [ModelInput(text) for text in texts]
     return json_answer(tokenizer.inspect(inputs, add_special_tokens=request.add_special_tokens, prompt=prompt))

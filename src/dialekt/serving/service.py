@@ -17,8 +17,7 @@ from dialekt.errors import (
     OverloadedError,
     UnavailableError,
 )
-from dialekt.models.base import describe_model, fetch_model
-from dialekt.models.document_encoder import weights_bytes
+from dialekt.models.encoders import describe
 from dialekt.models.engines.lanes import cpu_count
 from dialekt.models.engines.loading import load_servable
 from dialekt.models.engines.records import ModelKind
@@ -255,7 +254,7 @@ class Service:
     def model_id(self, slot: Slot) -> str:
         """Return what the project knows a model by: for a Hub name its commit, else the hash of its files. Blocks."""
         place = self._sources.place(slot.target)
-        return describe_model(place.location, trust_remote_code=place.model.trust_remote_code)
+        return describe(place.location, place.model)
 
     async def _exchange(self, slot: Slot) -> Slot:
         """Give a held slot for the one that encodes its model's documents. Raises `DeadlineError`."""
@@ -357,7 +356,8 @@ class Service:
             if new == old or self._is_refused(name, new):
                 return
             slot = self._shelf.find(old)
-            await self._shelf.get(new, prefer=slot.pipeline.servable.engine.name if slot else None)
+            engine = slot.pipeline.servable.engine.name if slot else None
+            await self._shelf.get(new, prefer=engine if isinstance(engine, EngineName) else None)
         except Exception as error:  # noqa: BLE001 - whatever it was, the old version answers and the next is looked for
             found = error if isinstance(error, DialektError) else self._unforeseen(error, name)
             if not self._is_refused(name, new):
@@ -379,7 +379,6 @@ def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: J
 
     def prepare(target: Target) -> Prepared:
         place = known.place(target)
-        folder = fetch_model(place.location, trust_remote_code=place.model.trust_remote_code)
 
         def report(step: Progress) -> None:
             if step.note:
@@ -387,11 +386,14 @@ def make_service(config: ServingConfig, sources: Sequence[Source], *, journal: J
                 journal.note(JournalEvent.TRY, model=target.reference, engine=step.note, number=of)
 
         def load(prefer: EngineName | None) -> Servable:
-            return load_servable(
+            loaded = load_servable(
                 place.location, model=place.model, engine=config.engine, dtype=config.dtype, cache=config.cache,
                 material=known.material(target), prefer=prefer, progress=report,
             )  # fmt: skip
+            for warning in loaded.warnings:
+                journal.note(JournalEvent.WARNING, model=target.reference, reason=warning)
+            return loaded
 
-        return Prepared(int(_ROOM_PER_WEIGHT * weights_bytes(folder)), load)
+        return Prepared(int(_ROOM_PER_WEIGHT * place.weights_bytes()), load)
 
     return Service(config, known, prepare, limit_bytes=int(limit), journal=journal)

@@ -9,7 +9,9 @@ from dialekt.config import ModelConfig
 from dialekt.errors import InputError, NotFoundError, UnknownModelError
 from dialekt.models.base import fetch_model
 from dialekt.models.contract import read_contract
-from dialekt.models.document_encoder import find_document_encoder
+from dialekt.models.document_encoder import find_document_encoder, weights_bytes
+from dialekt.models.encoders import plain_config
+from dialekt.models.endpoint import is_endpoint, parse_endpoint
 from dialekt.models.engines.choice import CalibrationMaterial
 from dialekt.models.engines.kinds import detect_kind
 from dialekt.models.engines.records import ModelKind
@@ -44,6 +46,12 @@ class Place:
 
     location: str
     model: ModelConfig
+
+    def weights_bytes(self) -> int:
+        """Return the bytes of the weights that will be in memory, none of an endpoint's; a Hub model is fetched."""
+        if is_endpoint(self.location):
+            return 0
+        return weights_bytes(fetch_model(self.location, trust_remote_code=self.model.trust_remote_code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +158,7 @@ class Sources:
                 if target.version == BASE:
                     return Place(source.model.base, source.model)
                 version = load_version(source.registry, target.version)
-                plain = ModelConfig(device=source.model.device, trust_remote_code=source.model.trust_remote_code)
+                plain = plain_config(source.model)
                 return Place(str(version.model), plain)  # a version's contract is its own, not the project's of today
 
     def material(self, target: Target) -> CalibrationMaterial | None:
@@ -196,7 +204,9 @@ def _registry_rows(source: RegistrySource, loaded: set[Target]) -> list[Catalogu
     champion = read_aliases(source.registry).champion
     rows = [_version_row(source, version, _aliases(version, versions, champion), loaded) for version in versions]
     base = Target(source.name, BASE)
-    row = CatalogueRow(base.reference, 0, ModelKind.EMBEDDING, base_model=source.model.base, loaded=base in loaded)
+    row = CatalogueRow(
+        base.reference, 0, ModelKind.EMBEDDING, base_model=_shown_base(source.model.base), loaded=base in loaded
+    )
     meant = source.default
     meant = {CHAMPION: champion, LATEST: versions[-1].name if versions else ""}.get(meant, meant)
     named = [found for found in (*rows, row) if found.id == f"{source.name}@{meant}"]
@@ -213,13 +223,13 @@ def _registry_rows(source: RegistrySource, loaded: set[Target]) -> list[Catalogu
 def _version_row(
     source: RegistrySource, version: Version, aliases: tuple[str, ...], loaded: set[Target]
 ) -> CatalogueRow:
-    target = Target(source.name, version.name)
+    target, base = Target(source.name, version.name), version.lineage.base_model
     return CatalogueRow(
         id=target.reference,
         created=int(datetime.fromisoformat(version.created).timestamp()),
         kind=ModelKind.EMBEDDING,
         aliases=tuple(f"{source.name}@{alias}" for alias in aliases),
-        base_model=Path(version.lineage.base_model).name,
+        base_model=_shown_base(base if is_endpoint(base) else Path(base).name),
         loaded=target in loaded,
         dimensions=read_contract(version.model).matryoshka_dimensions,
     )
@@ -228,6 +238,13 @@ def _version_row(
 def _aliases(version: Version, versions: Sequence[Version], champion: str) -> tuple[str, ...]:
     is_latest, is_champion = version is versions[-1], version.name == champion
     return tuple(alias for alias, true in ((CHAMPION, is_champion), (LATEST, is_latest)) if true)
+
+
+def _shown_base(name: str) -> str:
+    """Return how a base model is called: of an endpoint its name, since the address is the operator's business."""
+    if not is_endpoint(name):
+        return name
+    return parse_endpoint(name).model or "endpoint"
 
 
 def _shown(reference: str) -> str:

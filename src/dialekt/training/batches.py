@@ -155,21 +155,38 @@ def collate(
     negatives = _draw_negatives(examples, queries, positives, count=hard_negatives, seed=seed)
     documents, columns = np.unique(np.concatenate([positives, negatives]), return_inverse=True)
     targets = columns[: len(positives)]
+    frozen = examples.frozen
+    return replace(
+        what_is_known(examples, step, documents, targets, mask_above=mask_above),
+        queries=_pad(examples.query_tokens, queries, piece=piece, pad_id=pad_id),
+        documents=() if frozen else _pad(examples.document_tokens, documents, piece=piece, pad_id=pad_id),
+        frozen=torch.from_numpy(frozen.of(documents)) if frozen else None,
+    )
+
+
+def what_is_known(
+    examples: Examples,
+    step: NDArray[np.integer],
+    documents: NDArray[np.int32],
+    targets: NDArray[np.int64],
+    *,
+    mask_above: float | None,
+) -> StepBatch:
+    """Return the step of some pairs over some documents without its texts: what the objectives know of it."""
+    queries = examples.pair_query[step]
     masked = examples.is_answer(queries, documents)
     if mask_above is not None:
         masked |= _too_near(examples, queries, documents, targets, share=mask_above)
     masked[np.arange(len(step)), targets] = False
-    weak, scores, frozen = examples.weak_negatives, examples.teacher_scores, examples.frozen
-    grades, wanted = examples.grades, examples.wanted
+    weak, scores, grades, wanted = examples.weak_negatives, examples.teacher_scores, examples.grades, examples.wanted
     return StepBatch(
-        queries=_pad(examples.query_tokens, queries, piece=piece, pad_id=pad_id),
-        documents=() if frozen else _pad(examples.document_tokens, documents, piece=piece, pad_id=pad_id),
+        queries=(),
+        documents=(),
         targets=torch.from_numpy(targets.astype(np.int64)),
         masked=torch.from_numpy(masked),
         weights=torch.from_numpy(examples.pair_weight[step]),
         discounts=torch.from_numpy(np.log(weak.look_up(queries, documents, 1.0))) if len(weak) else None,
         teacher=torch.from_numpy(scores.look_up(queries, documents, np.nan)) if len(scores) else None,
-        frozen=torch.from_numpy(frozen.of(documents)) if frozen else None,
         grades=torch.from_numpy(grades.look_up(queries, documents, np.nan)) if len(grades) else None,
         wanted=torch.from_numpy(wanted.cosines(queries, documents)) if wanted else None,
         sources=torch.from_numpy(examples.pair_source[step]),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.config import Precision, TrainingConfig, TuningMethod
+from dialekt.config import Precision, TrainingConfig, TrainingMethod
 from dialekt.errors import ConfigError
 from dialekt.training.examples import Examples
 from dialekt.training.records import LEAST_DOCUMENT_TOKENS, Derived
@@ -143,9 +143,9 @@ def _batch_size(pairs: int, queries_per_document: int, *, on_gpu: bool) -> tuple
     return size, why
 
 
-def _learning_rate(batch_size: int, method: TuningMethod) -> tuple[float, str]:
+def _learning_rate(batch_size: int, method: TrainingMethod | None) -> tuple[float, str]:
     """Scale with the square root of the batch (https://arxiv.org/abs/2205.10287); low-rank matrices take more."""
-    times, rate = (LORA_RATE, "5e-4") if method is TuningMethod.LORA else (1, "5e-5")
+    times, rate = (LORA_RATE, "5e-4") if method is TrainingMethod.LORA else (1, "5e-5")
     scaled = times * float(np.clip(5e-5 * np.sqrt(batch_size / 64), 2e-5, 1e-4))
     return float(f"{scaled:.1e}"), f"{rate} at 64 pairs a step, with the square root of the batch of {batch_size}"
 

@@ -1,5 +1,6 @@
 """What a training run reports: counts, speed, scores, what was derived, warnings."""
 
+from dialekt.config import TrainingMethod
 from dialekt.training.batches import Plan
 from dialekt.training.fit import FitResult
 from dialekt.training.mixing import LARGEST_SHARE_BY_MADE_QUERIES, Mixing
@@ -16,7 +17,7 @@ def training_facts(
     pairs_done = sum(len(step) for step in plan.steps[: fitted.steps])
     training_seconds = max((point.seconds for point in fitted.curve), default=fitted.seconds) or fitted.seconds
     return TrainingFacts(
-        method=session.config.method.value,
+        method=(session.config.method or TrainingMethod.FULL).value,
         side=session.config.side.value,
         trained_weights=session.trained_weights,
         pairs=len(session.examples.pair_query),

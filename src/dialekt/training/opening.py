@@ -117,10 +117,10 @@ def _read_examples(config: TrainingConfig, inputs: TrainingInputs, encoder: Enco
         examples = examples.taught(read_records(inputs.teacher / "scores.parquet", TeacherScore))
     if inputs.document_vectors is not None:
         examples = examples.freeze(load_vectors(inputs.document_vectors))
-    return _with_spaces(config, inputs, examples)
+    return with_spaces(config, inputs, examples)
 
 
-def _with_spaces(config: TrainingConfig, inputs: TrainingInputs, examples: Examples) -> Examples:
+def with_spaces(config: TrainingConfig, inputs: TrainingInputs, examples: Examples) -> Examples:
     """Lay out the vectors of other models: the base's guide what is no negative, those of a larger one are learnt."""
     guide, wanted = None, None
     if config.mask_above is not None:

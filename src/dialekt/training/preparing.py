@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from dialekt.config import TrainingConfig, TuningMethod
+from dialekt.config import TrainingConfig, TrainingMethod
 from dialekt.errors import ConfigError
 from dialekt.models.encoder import Encoder
 from dialekt.models.fitting import disable_dropout
@@ -33,7 +33,7 @@ def choose_weights(encoder: Encoder, config: TrainingConfig, *, seed: int) -> No
     """
     transformer = transformer_of(encoder)
     frozen = config.freeze_embeddings or config.frozen_layers > 0
-    if config.method is TuningMethod.LORA:
+    if config.method is TrainingMethod.LORA:
         if frozen:
             raise ConfigError(
                 "training.method = 'lora' trains no embeddings and no layers, so there is nothing to freeze",

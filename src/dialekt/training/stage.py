@@ -8,7 +8,7 @@ from pathlib import Path
 
 from safetensors.torch import load_model, save_model
 
-from dialekt.config import TrainingConfig, TuningMethod
+from dialekt.config import TrainingConfig, TrainingMethod
 from dialekt.models.contract import write_contract
 from dialekt.models.document_encoder import keep_document_encoder
 from dialekt.models.fitting import last_checkpoint
@@ -104,7 +104,7 @@ def _fit_once(session: Session, run: Fit) -> FitResult:
 def _merge(session: Session) -> None:
     """Merge low-rank matrices, so that from here on the model has the weights of every other."""
     transformer = transformer_of(session.encoder)
-    if session.config.method is TuningMethod.LORA and transformer is not None:
+    if session.config.method is TrainingMethod.LORA and transformer is not None:
         merge_lora(transformer)
 
 

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from dialekt.config import TunedSide
 from dialekt.diagnosis.curve import TUNED
 from dialekt.evaluation import dev
+from dialekt.flow import adapting
 from dialekt.flow.probing.material import Finished, FinishedProbes, Probes, finish
 from dialekt.flow.records import StageName
-from dialekt.models.encoder import Encoder
 from dialekt.store.tables import read_records, write_records
-from dialekt.training import stage
 from dialekt.training.derive import default_epochs
 from dialekt.training.records import EncodeFunction, TrainingFacts, TrainingInputs
 from dialekt.types import HardNegative, Pair, Progress, Role
@@ -83,8 +82,8 @@ def _train(probes: Probes, queries: int, *, seed: int, left: float) -> Finished:
     label = _label(queries)
     facts = _fit(probes, frozenset(probes.draw(queries, seed=seed)), folder, seed=seed, limit=LIMIT * left)
     probes.progress(Progress(f"{label}: measuring", 0))
-    encoder = Encoder.load(str(folder / "out" / "model"), probes.workbench.config.model)
-    scores = _scores(probes, probes.measured, encoder.encode)
+    encode = adapting.encode_of(probes.workbench, folder / "out" / "model", dev_sets=[probes.measured])
+    scores = _scores(probes, probes.measured, encode)
     shutil.rmtree(folder, ignore_errors=True)
     return finish(probes, scores, recipe=TUNED, queries=queries, seed=seed, began=began, trained=facts)
 
@@ -117,7 +116,9 @@ def _fit(probes: Probes, chosen: frozenset[str], folder: Path, *, seed: int, lim
     def report(step: Progress) -> None:
         probes.progress(Progress(f"{label}: {step.label}", step.done, step.total, step.note))
 
-    return stage.run(training, inputs, folder / "out", progress=report)
+    return adapting.train_by_method(
+        workbench, training, inputs, [probes.choosing], folder / "out", barred=probes.barred, progress=report
+    )
 
 
 def _label(queries: int) -> str:

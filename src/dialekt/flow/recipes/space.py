@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dialekt.config import Config, TunedSide, TuningMethod
+from dialekt.config import Config, TrainingMethod, TunedSide
 from dialekt.flow.recipes.records import Value
 
 SPACE_VERSION = 1
@@ -123,7 +123,7 @@ def _objectives(case: Case) -> Span | None:
 
 def _frozen_layers(case: Case) -> Span | None:
     """Small projects may gain by leaving the lower layers alone; a few layers fit every transformer."""
-    if case.config.training.method is not TuningMethod.FULL:
+    if case.config.training.method not in (None, TrainingMethod.FULL):
         return None
     value = case.config.training.frozen_layers
     return Numbers(0, max(3, value), value, whole=True, log=False)

@@ -15,7 +15,7 @@ from dialekt.config import EngineName, Precision
 from dialekt.errors import DialektError, ModelError
 from dialekt.models.contract import EncodingContract
 from dialekt.models.engines.bulk import run_rows
-from dialekt.models.engines.records import Engine, EngineChoice, EngineTrial, TokenRow
+from dialekt.models.engines.records import Engine, EngineChoice, EngineLabel, EngineTrial, TokenRow
 from dialekt.models.engines.tokenizer import RequestTokenizer
 from dialekt.types import Progress, ReportProgress, no_progress
 
@@ -127,7 +127,7 @@ def judge(engine: Engine, trials: Trials) -> EngineTrial:
     return trial
 
 
-def measure_speeds(engines: Sequence[Engine], trials: Trials) -> dict[EngineName, tuple[float, float]]:
+def measure_speeds(engines: Sequence[Engine], trials: Trials) -> dict[EngineLabel, tuple[float, float]]:
     """Return texts per second of short queries and of passages, the best of rounds in which the engines take turns.
 
     The best round is the one that other processes disturbed least. One engine alone is not measured: there is nothing
@@ -136,7 +136,7 @@ def measure_speeds(engines: Sequence[Engine], trials: Trials) -> dict[EngineName
     if len(engines) < 2:
         return {}
     lengths = [[min(length, trials.max_tokens) for length in batch] for batch in (_QUERY_LENGTHS, _PASSAGE_LENGTHS)]
-    seconds: dict[EngineName, list[list[float]]] = {engine.name: [[], []] for engine in engines}
+    seconds: dict[EngineLabel, list[list[float]]] = {engine.name: [[], []] for engine in engines}
     make = _row_maker(trials.rows)
     end = time.perf_counter() + trials.seconds_per_engine * len(engines)
     rounds = 0
@@ -162,7 +162,7 @@ def _seconds(engine: Engine, rows: Sequence[TokenRow], threads: Executor) -> flo
     return (time.perf_counter() - start) / engine.lanes
 
 
-def _with_speed(item: TriedEngine, speeds: dict[EngineName, tuple[float, float]]) -> TriedEngine:
+def _with_speed(item: TriedEngine, speeds: dict[EngineLabel, tuple[float, float]]) -> TriedEngine:
     queries, passages = speeds.get(item.trial.engine, (0.0, 0.0))
     return TriedEngine(item.engine, replace(item.trial, queries_per_second=queries, passages_per_second=passages))
 

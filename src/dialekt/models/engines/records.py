@@ -3,12 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.config import EngineName
+
+if TYPE_CHECKING:
+    from dialekt.models.engines.tokenizer import TokenInfo
 
 
 class ModelKind(StrEnum):
@@ -17,6 +20,18 @@ class ModelKind(StrEnum):
     EMBEDDING = "embedding"
     RERANKER = "reranker"
     CLASSIFIER = "classifier"
+
+
+class RemoteName(StrEnum):
+    """What computes where nothing does here; not for choosing, unlike an `EngineName`."""
+
+    ENDPOINT = "endpoint"
+
+
+REMOTE = "remote"
+"""The device of an engine that computes elsewhere."""
+
+EngineLabel: TypeAlias = EngineName | RemoteName
 
 
 class TruncationDirection(StrEnum):
@@ -52,6 +67,27 @@ class TokenRow:
     segments: list[int] | None = None
 
 
+class InputTokenizer(Protocol):
+    """Inputs of requests → rows that an engine takes."""
+
+    max_tokens: int
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of tokens, added ones included; 0 where they are not known."""
+
+    def encode(self, inputs: Sequence[ModelInput], options: TokenizeOptions) -> list[TokenRow]:
+        """Return a row per input, in their order; raises a `RequestError` for what cannot be one."""
+
+    def inspect(
+        self, inputs: Sequence[ModelInput], *, add_special_tokens: bool, prompt: str = ""
+    ) -> "list[list[TokenInfo]]":
+        """Return the tokens of every input behind the prompt, uncut."""
+
+    def decode(self, ids: Sequence[Sequence[int]], *, skip_special_tokens: bool) -> list[str]:
+        """Return the texts that rows of token ids stand for."""
+
+
 class Engine(Protocol):
     """A loaded model that computes; rows keep their order.
 
@@ -61,7 +97,6 @@ class Engine(Protocol):
     gets.
     """
 
-    name: EngineName
     precision: str
     width: int
     batch_tokens: int
@@ -69,8 +104,12 @@ class Engine(Protocol):
     lanes: int
 
     @property
+    def name(self) -> EngineLabel:
+        """Which engine it is."""
+
+    @property
     def device(self) -> str:
-        """Where it computes: cpu, cuda, mps."""
+        """Where it computes: cpu, cuda, mps, remote."""
 
     def run(self, rows: Sequence[TokenRow]) -> NDArray[np.float32]:
         """Return (rows, width): vectors as pooled, not normalised; or logits."""
@@ -90,7 +129,7 @@ class EngineTrial:
     fp32; `quality_change` the mean NDCG@10 on dev minus that of the model in fp32, None where it was not measured.
     """
 
-    engine: EngineName
+    engine: EngineLabel
     precision: str
     queries_per_second: float = 0.0
     passages_per_second: float = 0.0
@@ -103,7 +142,7 @@ class EngineTrial:
 class EngineChoice:
     """The engine that was taken, and the trials behind it; `measured` is False where the user named the engine."""
 
-    engine: EngineName
+    engine: EngineLabel
     measured: bool
     from_cache: bool = False
     trials: tuple[EngineTrial, ...] = ()
