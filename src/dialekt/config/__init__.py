@@ -1,5 +1,6 @@
 """One frozen section per room; unknown keys are refused; TOML, then environment, then command line."""
 
+from dialekt.config.adaptation import AdaptationConfig, AdaptationMethod, JudgedBy, KeepRule
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, IndexEngine, Quantization, SearchConfig, SearchLog
@@ -25,6 +26,8 @@ __all__ = [
     "CONFIG_NAME",
     "ENVIRONMENT_PREFIX",
     "TRAINED_HERE",
+    "AdaptationConfig",
+    "AdaptationMethod",
     "CleaningConfig",
     "ClickModel",
     "Config",
@@ -37,8 +40,10 @@ __all__ = [
     "Generator",
     "IndexConfig",
     "IndexEngine",
+    "JudgedBy",
     "JudgmentsConfig",
     "JudgmentsFormat",
+    "KeepRule",
     "LogFormat",
     "LogStyle",
     "LogsConfig",

@@ -22,6 +22,7 @@ class StageName(StrEnum):
     NEGATIVES = "negatives"
     TEACHER = "teacher"
     GENERAL = "general"
+    ADAPTATION = "adaptation"
     TRAINING = "training"
     TUNED_VECTORS = "tuned_vectors"
     EVALUATION = "evaluation"

@@ -10,6 +10,7 @@ from dialekt.flow.workbench import Workbench
 from dialekt.types import ReportProgress, Role
 
 if TYPE_CHECKING:
+    from dialekt.evaluation.dev import DevSet
     from dialekt.negatives.remining import Reminer
     from dialekt.negatives.stage import NegativesInputs
     from dialekt.training.records import EncodeFunction
@@ -25,20 +26,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
     from dialekt.training.records import TrainingInputs
 
     config = workbench.config
-    dev_inputs = dev.DevInputs(
-        corpus=workbench.folder(StageName.CORPUS),
-        split=workbench.folder(StageName.PAIRS),
-        vectors=workbench.folder(StageName.BASE_VECTORS),
-        minimum_grade=config.pairs.minimum_grade,
-        seed=config.project.seed,
-    )
-    dev_set = dev.make_dev_set(
-        dev_inputs,
-        max_queries=config.evaluation.max_dev_queries,
-        max_documents=_dev_documents(workbench),
-        progress=progress,
-    )
-
+    dev_set = make_dev_set(workbench, progress=progress)
     base_vectors = frozen_documents(workbench)
     frozen = None if base_vectors is None else dev.pool_vectors(dev_set, base_vectors)
 
@@ -60,8 +48,35 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         remine=_reminer(workbench, progress),
         document_vectors=base_vectors,
         general=forgetting.guard(workbench, frozen=base_vectors is not None),
+        start=adapted_model(workbench),
     )
     return stage.run(config.training, inputs, out, progress=progress)
+
+
+def make_dev_set(workbench: Workbench, *, progress: ReportProgress) -> "DevSet":
+    """Draw the dev queries, and the documents that they are ranked against."""
+    from dialekt.evaluation import dev
+
+    config = workbench.config
+    inputs = dev.DevInputs(
+        corpus=workbench.folder(StageName.CORPUS),
+        split=workbench.folder(StageName.PAIRS),
+        vectors=workbench.folder(StageName.BASE_VECTORS),
+        minimum_grade=config.pairs.minimum_grade,
+        seed=config.project.seed,
+    )
+    return dev.make_dev_set(
+        inputs,
+        max_queries=config.evaluation.max_dev_queries,
+        max_documents=_dev_documents(workbench),
+        progress=progress,
+    )
+
+
+def adapted_model(workbench: Workbench) -> Path | None:
+    """Return the folder of the base model after what the documents taught it; None where nothing of that was kept."""
+    folder = workbench.folder_if_any(StageName.ADAPTATION)
+    return folder / "model" if folder is not None and (folder / "model").is_dir() else None
 
 
 def frozen_documents(workbench: Workbench) -> Path | None:

@@ -42,7 +42,8 @@ class TrainingInputs:
     `made_dev_queries` says that the dev queries were made from documents, as the training queries were.
     `remine` mines hard negatives again with the model under training; None where re-mining is off.
     `document_vectors` is the folder of the base model's vectors where only the query side is tuned, else None.
-    `general` guards against forgetting; None where nothing does.
+    `general` guards against forgetting; None where nothing does. `start` is the folder of an adapted base model that
+    training starts from; None: it starts from the base model itself.
     """
 
     model: ModelConfig
@@ -58,6 +59,7 @@ class TrainingInputs:
     remine: Callable[[EncodeFunction], list[HardNegative]] | None = None
     document_vectors: Path | None = None
     general: GeneralGuard | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,11 @@
 import json
 import shutil
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import assert_never
 
 from safetensors.torch import load_model, save_model
-from torch import Tensor
 
 from dialekt.config import Distillation, ModelConfig, Precision, TrainingConfig, TunedSide
 from dialekt.errors import ConfigError, InputError
@@ -28,6 +26,7 @@ from dialekt.training.examples import Examples, Tokenise, build_examples
 from dialekt.training.fit import Fit, FitResult, fit
 from dialekt.training.interpolation import SHARES, GeneralLimit, choose_mixture
 from dialekt.training.records import STAGE_VERSION, CurvePoint, Derived, Mixture, TrainingFacts, TrainingInputs
+from dialekt.training.start import Partner, mixing_partner, score_with
 from dialekt.training.trainer import (
     ExampleSource,
     Objective,
@@ -79,7 +78,7 @@ class _Session:
     inputs: TrainingInputs
     out: Path
     encoder: Encoder
-    base_weights: Mapping[str, Tensor]
+    partner: Partner
     examples: Examples
     recipe: Recipe
     step: RankingStep
@@ -136,9 +135,9 @@ def prepare_model(encoder: Encoder) -> None:
 
 def _open(config: TrainingConfig, inputs: TrainingInputs, out: Path, progress: ReportProgress) -> _Session:
     progress(Progress("reading training data", 0))
-    loaded = Encoder.load(inputs.model.base, inputs.model, precision=Precision.FP32)
+    loaded = Encoder.load(str(inputs.start or inputs.model.base), inputs.model, precision=Precision.FP32)
     encoder = Encoder.of(loaded.model, _tuned_contract(loaded.contract, inputs.model, side=config.side))
-    base_weights = {name: value.detach().clone() for name, value in encoder.model.state_dict().items()}
+    partner = mixing_partner(inputs, encoder.model)
     prepare_model(encoder)
     examples = _read_examples(inputs, encoder)
     device = encoder.model.device.type
@@ -157,7 +156,7 @@ def _open(config: TrainingConfig, inputs: TrainingInputs, out: Path, progress: R
         distillation_weight=config.distillation_weight if len(examples.teacher_scores) else 0.0,
     )
     step = RankingStep(encoder.model, objective=objective, recipe=recipe)
-    return _Session(config, inputs, out, encoder, base_weights, examples, recipe, step, progress)
+    return _Session(config, inputs, out, encoder, partner, examples, recipe, step, progress)
 
 
 def _tuned_contract(contract: EncodingContract, model: ModelConfig, *, side: TunedSide) -> EncodingContract:
@@ -213,7 +212,7 @@ def _measure_start(session: _Session, source: ExampleSource, plan: Plan) -> _Sta
         return _Start(**json.loads(path.read_text(encoding="utf-8")))
     session.progress(Progress("scoring the base model on dev", 0))
     began = time.monotonic()
-    base = session.score()
+    base = score_with(session.encoder.model, session.partner.weights, session.score)
     scoring_seconds = time.monotonic() - began
     seconds, steps = 0.0, len(plan.steps)
     if session.config.time_limit_minutes is not None:
@@ -257,7 +256,7 @@ def _mix(session: _Session, fitted: FitResult, *, base_dev_ndcg: float) -> _Mixi
         return _Mixing(known[1:], known[1])
     mixtures, chosen = choose_mixture(
         session.encoder.model,
-        session.base_weights,
+        session.partner.weights,
         score=session.score,
         known=known,
         most=_largest_share(session),
@@ -277,7 +276,7 @@ def _general_limit(session: _Session) -> GeneralLimit | None:
         session.progress(Progress("asking general queries", 0))
         return guard.score(session.encoder.encode)
 
-    return GeneralLimit(score, guard.base_ndcg, guard.base_ndcg - guard.max_loss)
+    return GeneralLimit(score, guard.base_ndcg if session.partner.is_base else None, guard.base_ndcg - guard.max_loss)
 
 
 def _largest_share(session: _Session) -> float:
@@ -381,7 +380,8 @@ def _warnings(session: _Session, fitted: FitResult, mixing: _Mixing) -> tuple[st
     if forgetting:
         warnings.append(forgetting)
     elif mixing.chosen.share == 0.0:
-        warnings.append("no mixture beat the base model on dev: the tuned model equals the base")
+        other = "the base" if session.partner.is_base else "the adapted base"
+        warnings.append(f"no mixture beat {other} model on dev: the tuned model equals {other}")
     return tuple(warnings)
 
 
