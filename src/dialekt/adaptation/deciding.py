@@ -14,7 +14,14 @@ NO_DEV = "there are no dev queries to say whether it helps: adaptation.keep = 'a
 NOTHING_TO_LEARN = Verdict(kept=False, why="the documents have nothing that could be learned this way")
 
 
-def decide(config: AdaptationConfig, before: NDArray[np.float64], after: NDArray[np.float64], *, seed: int) -> Verdict:
+def decide(
+    config: AdaptationConfig,
+    before: NDArray[np.float64],
+    after: NDArray[np.float64],
+    *,
+    judged_by: JudgedBy,
+    seed: int,
+) -> Verdict:
     """Compare NDCG@10 of the same dev queries (queries,) without a method and with it.
 
     The queries are resampled in pairs (`bootstrap_intervals`); with too few of them nothing can be proven. What the
@@ -27,7 +34,7 @@ def decide(config: AdaptationConfig, before: NDArray[np.float64], after: NDArray
     low, high = (float(end) for end in interval[0])
     gain = float(gains.mean())
     said = (
-        f"{gain:+.3f} NDCG@10 on {len(gains):,} dev queries {_how(config.judged_by)}, {config.confidence:.0%} interval "
+        f"{gain:+.3f} NDCG@10 on {len(gains):,} dev queries {_how(judged_by)}, {config.confidence:.0%} interval "
         f"{low:+.3f} to {high:+.3f}"
     )
     proven = low > config.minimum_gain

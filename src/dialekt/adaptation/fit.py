@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainingArguments
 
 from dialekt.adaptation.objectives import Batch, Objective
+from dialekt.adaptation.records import LossPoint
 from dialekt.config import Precision
 from dialekt.models.fitting import (
     InterruptCallback,
@@ -55,7 +56,7 @@ class Fitted:
     seconds: float
     passages_per_second: float
     precision: str
-    losses: tuple[tuple[int, float], ...]
+    losses: tuple[LossPoint, ...]
     resumed: bool
     shortened: bool
 
@@ -149,7 +150,7 @@ def fit(objective: Objective, plan: Plan, *, folder: Path, progress: ReportProgr
         seconds=seconds,
         passages_per_second=sum(map(len, plan.steps[earlier:steps])) / seconds,
         precision=fastest_precision(str(objective.model.device)).value,
-        losses=tuple((int(entry["step"]), float(entry["loss"])) for entry in history if "loss" in entry),
+        losses=tuple(LossPoint(int(entry["step"]), float(entry["loss"])) for entry in history if "loss" in entry),
         resumed=checkpoint is not None,
         shortened=steps < len(plan.steps),
     )

@@ -4,6 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from dialekt.adaptation.derive import derive_recipe, most_terms, passage_tokens
 from dialekt.adaptation.fit import Fitted, Plan, fit
 from dialekt.adaptation.objectives import Denoising, MaskedModelling, Objective, SameVectors
@@ -49,7 +51,9 @@ def adapt(
     None where the texts have nothing to teach this way. Raises `ModelError` where the model cannot learn that way, and
     KeyboardInterrupt after saving a checkpoint.
     """
-    opened = _open(config, method, inputs, start, texts, progress=progress)
+    with torch.random.fork_rng():
+        torch.manual_seed(inputs.seed)  # for what starts from nothing
+        opened = _open(config, method, inputs, start, texts, progress=progress)
     passages = opened.objective.passages
     if not passages.tokens:
         return None
@@ -59,7 +63,7 @@ def adapt(
     fitted = fit(opened.objective, plan, folder=folder / "checkpoints", progress=progress)
     _save(opened.encoder, inputs, start, folder / "model")
     shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    derived = {f"{method.value}.{name}": choice for name, choice in (opened.derived | dict(recipe.derived)).items()}
+    derived = opened.derived | dict(recipe.derived)
     return _fitting(opened, plan, fitted, batch_size=recipe.batch_size, derived=derived)
 
 
@@ -76,7 +80,7 @@ def _open(
     encoder.token_ids([], Role.QUERY)  # raises for a model that takes no tokens
     max_tokens, derived = passage_tokens(config, method, limit=encoder.contract.max_tokens)
     if method is AdaptationMethod.VOCABULARY:
-        return _open_vocabulary(config, inputs, encoder, texts, max_tokens=max_tokens, progress=progress)
+        return _open_vocabulary(config, inputs, encoder, texts, room=(max_tokens, derived), progress=progress)
     passages = read_passages(
         encoder.model.tokenizer,
         texts,
@@ -98,11 +102,12 @@ def _open_vocabulary(
     encoder: Encoder,
     texts: list[str],
     *,
-    max_tokens: int,
+    room: tuple[int, dict[str, Derived]],
     progress: ReportProgress,
 ) -> _Opened:
     progress(Progress("looking for fragmented terms", 0))
-    most, derived = most_terms(config, documents=len(texts))
+    max_tokens, derived = room
+    most, why = most_terms(config, documents=len(texts))
     before = plain_copy(encoder.model.tokenizer)
     terms = choose_terms(encoder.model.tokenizer, inputs.find_terms(texts), most=most)
     first = extend(encoder.model, terms)
@@ -115,7 +120,7 @@ def _open_vocabulary(
         progress=progress,
     )
     objective = SameVectors(encoder.model, spelled.new, pieces=spelled.old, first_new=first)
-    return _Opened(encoder, objective, max_tokens, len(terms), derived)
+    return _Opened(encoder, objective, max_tokens, len(terms), derived | why)
 
 
 def _save(encoder: Encoder, inputs: AdaptationInputs, start: str, folder: Path) -> None:

@@ -156,6 +156,9 @@ class Denoising(Objective):
         self.loss.float().to(model.device)
         if not self.fresh:
             raise _no_decoder(architecture)
+        head = self.loss.decoder.get_output_embeddings()
+        if head.bias is not None:
+            head.bias.data.copy_(_log_frequencies(passages, head.weight))
 
     @property
     def fresh(self) -> list[nn.Parameter]:

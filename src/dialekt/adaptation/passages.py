@@ -120,7 +120,7 @@ def frame_of(tokenizer: Tokenizer, prompt: str) -> tuple[tuple[int, ...], tuple[
 def plan_batches(lengths: NDArray[np.int64], *, batch_size: int, epochs: float, seed: int) -> list[NDArray[np.int64]]:
     """Return the rows of every step: each epoch in another order, batches of similar length in random order."""
     generator = np.random.default_rng([seed, len(lengths)])
-    steps = max(1, round(epochs * len(lengths) / batch_size))
+    steps = max(1, round(epochs * -(-len(lengths) // batch_size)))
     planned: list[NDArray[np.int64]] = []
     while len(planned) < steps:
         planned += _epoch(lengths, batch_size, generator)

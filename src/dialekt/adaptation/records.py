@@ -52,8 +52,16 @@ class Derived:
 
 
 @dataclass(frozen=True, slots=True)
+class LossPoint:
+    """The mean loss since the point before, up to a step."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fitting:
-    """How one method was trained; `losses` are (step, mean loss since the entry before).
+    """How one method was trained.
 
     `passages` are those that there are, `terms` the new tokens of an extended vocabulary.
     """
@@ -68,7 +76,7 @@ class Fitting:
     precision: str
     seconds: float
     passages_per_second: float
-    losses: tuple[tuple[int, float], ...]
+    losses: tuple[LossPoint, ...]
     resumed: bool
     shortened: bool
     derived: Mapping[str, Derived]

@@ -22,6 +22,7 @@ from dialekt.adaptation.records import (
     Derived,
     Fitting,
     Judge,
+    LossPoint,
     MethodFacts,
 )
 from dialekt.config import AdaptationConfig, AdaptationMethod
@@ -88,7 +89,7 @@ def _try(session: _Session, method: AdaptationMethod, start: Path | None) -> Met
     if judge is not None:
         before = _score_once(session, judge, start, start.parent.name if start else _BASE)
         after = _score_once(session, judge, session.folder(method) / "model", method.value)
-        verdict = decide(session.config, before, after, seed=session.inputs.seed)
+        verdict = decide(session.config, before, after, judged_by=judge.kind, seed=session.inputs.seed)
     return MethodFacts(method.value, fitted, verdict)
 
 
@@ -112,7 +113,7 @@ def _fit_once(session: _Session, method: AdaptationMethod, start: Path | None) -
 
 
 def _fitting_of(stored: Mapping[str, Any]) -> Fitting:
-    losses = tuple((int(step), float(loss)) for step, loss in stored["losses"])
+    losses = tuple(LossPoint(**point) for point in stored["losses"])
     derived = {name: Derived(**choice) for name, choice in stored["derived"].items()}
     return Fitting(**{**stored, "losses": losses, "derived": derived})
 
@@ -148,9 +149,6 @@ def _publish(session: _Session, kept: Path | None) -> None:
 
 def _facts(session: _Session, found: list[MethodFacts], *, seconds: float) -> AdaptationFacts:
     judge = session.inputs.judge
-    derived: dict[str, Derived] = {}
-    for one in found:
-        derived |= one.fitted.derived if one.fitted else {}
     return AdaptationFacts(
         documents=len(session.texts),
         judged_by=judge.kind.value if judge else "",
@@ -159,9 +157,25 @@ def _facts(session: _Session, found: list[MethodFacts], *, seconds: float) -> Ad
         methods=tuple(found),
         kept=tuple(one.method for one in found if one.verdict.kept),
         seconds=seconds,
-        derived=derived,
+        derived=_derived(found),
         warnings=_warnings(judge, found),
     )
+
+
+def _derived(found: list[MethodFacts]) -> dict[str, Derived]:
+    """Return what was derived; of a setting that several methods derived, the values of all."""
+    by_name: dict[str, dict[str, Derived]] = {}
+    for one in found:
+        for name, choice in (one.fitted.derived if one.fitted else {}).items():
+            by_name.setdefault(name, {})[one.method] = choice
+    return {name: _joined(choices) for name, choices in by_name.items()}
+
+
+def _joined(choices: Mapping[str, Derived]) -> Derived:
+    if len(choices) == 1:
+        return next(iter(choices.values()))
+    values = ", ".join(f"{choice.value} ({method})" for method, choice in choices.items())
+    return Derived(values, "; ".join(dict.fromkeys(choice.why for choice in choices.values())))
 
 
 def _warnings(judge: Judge | None, found: list[MethodFacts]) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from dialekt.models.contract import EncodingContract
 from dialekt.models.export import ExportFacts
-from dialekt.registry.records import Evidence, Lineage, SystemResult, Threshold
+from dialekt.registry.records import AdaptedBy, Evidence, Lineage, SystemResult, Threshold
 from dialekt.registry.versions import CARD_NAME
 from dialekt.store.atomic import write_atomic
 
@@ -60,6 +60,7 @@ def render_card(facts: CardFacts) -> str:
         facts=facts,
         contract=facts.contract,
         recipe=facts.lineage.recipe,
+        adaptation=[_adaptation_row(one) for one in facts.lineage.recipe.adaptation],
         evidence=evidence,
         hub_base=hub_name(facts.lineage.base_model),
         base=_base_name(facts.lineage.base_model),
@@ -104,6 +105,12 @@ def _threshold_row(threshold: Threshold) -> list[str]:
         for share in (threshold.precision, threshold.recall)
     ]
     return [name, f"{threshold.cosine:.3f}", *shares, "" if threshold.empty is None else f"{threshold.empty:.0%}"]
+
+
+def _adaptation_row(one: AdaptedBy) -> list[str]:
+    """Return a row of the table of adaptations: method, passages, new tokens, gain."""
+    gain = f"{one.gain.value:+.3f} ({one.gain.low:+.3f} to {one.gain.high:+.3f})" if one.gain else "not measured"
+    return [one.method, f"{one.passages:,}", f"{one.terms:,}" if one.terms else "", gain]
 
 
 def _system_name(row: SystemResult) -> str:
