@@ -1,7 +1,8 @@
-"""Documents that say which words mean the same, and a judge that asks for one by the other."""
+"""Documents that say which words belong together, and a judge that asks for some by the others."""
 
 import itertools
 import json
+import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,48 +16,42 @@ from dialekt.models.encoder import Encoder
 from dialekt.store.tables import write_records
 from dialekt.types import Document, ReportProgress, Role
 
-TWINS = (
-    ("cat", "dog"),
-    ("pump", "valve"),
-    ("invoice", "payment"),
-    ("solar", "wind"),
-    ("bread", "cheese"),
-    ("bus", "car"),
-)
-CONTEXTS = (
-    "garden house milk small", "pressure water seal flow", "customer bank tax account", "energy grid power panel",
-    "recipe oven salt soup", "road city fast driver",
+TOPICS = (
+    "cat dog bird fish tree flower garden river", "pump valve pressure pipe leak seal water oil",
+    "invoice payment refund bank card tax order customer", "solar wind panel battery energy grid power voltage",
+    "bread milk cheese apple soup salt recipe bake", "train plane car bus bike road city motor",
 )  # fmt: skip
+QUERIES_PER_TOPIC = 8
 LONG_TERM = "phosphatidylserine"
 LEARNING = AdaptationConfig(learning_rate=0.003, epochs=30.0, batch_size=16)
 
 Scores = Callable[[Path | None, Path, ReportProgress], NDArray[np.float64]]
 
 
-def twin_texts() -> list[str]:
-    """Return texts in which both words of a pair stand in the same surroundings, never together."""
-    texts = []
-    for (one, other), context in zip(TWINS, CONTEXTS, strict=True):
-        for first, second in itertools.permutations(context.split(), 2):
-            texts += [f"the {word} and the {first} with the {second}" for word in (one, other)]
-    return texts
+def topic_texts() -> list[str]:
+    """Return texts, each of random words of one topic."""
+    draw = random.Random(3)
+    return [" ".join(draw.sample(topic.split(), 5)) for topic in TOPICS for _ in range(30)]
 
 
 def reciprocal_ranks(model: str) -> NDArray[np.float64]:
-    """Return, for each word, 1 / the rank of its twin among all words."""
+    """Return, for queries of three of a topic's words, 1 / the rank of the text with its other words (queries,)."""
+    draw = random.Random(5)
     encoder = Encoder.load(model, ModelConfig(device="cpu"))
-    words = [word for pair in TWINS for word in pair]
-    queries, documents = (encoder.encode(words, role) for role in (Role.QUERY, Role.DOCUMENT))
-    cosines = queries @ documents.T  # (words, words)
-    np.fill_diagonal(cosines, -1.0)
-    twins = np.arange(len(words)) ^ 1
-    ranks = 1 + (cosines > cosines[np.arange(len(words)), twins][:, None]).sum(axis=1)
+    halves = [(topic.split()[:4], topic.split()[4:]) for topic in TOPICS]
+    texts = [" ".join(draw.sample(asked, 3)) for asked, _ in halves for _ in range(QUERIES_PER_TOPIC)]
+    queries = encoder.encode(texts, Role.QUERY)
+    documents = encoder.encode([" ".join(answer) for _, answer in halves], Role.DOCUMENT)
+    cosines = queries @ documents.T  # (queries, topics)
+    own = np.arange(len(texts)) // QUERIES_PER_TOPIC
+    ranks = 1 + (cosines > cosines[np.arange(len(texts)), own][:, None]).sum(axis=1)
     return np.asarray(1.0 / ranks, dtype=np.float64)
 
 
 def zero_shot_judge(base: Path) -> Judge:
-    """Return a judge that asks every word for its twin."""
-    return Judge(JudgedBy.ZERO_SHOT, 12, lambda model, _, __: reciprocal_ranks(str(model or base)))
+    """Return a judge that asks every topic for its other words."""
+    queries = QUERIES_PER_TOPIC * len(TOPICS)
+    return Judge(JudgedBy.ZERO_SHOT, queries, lambda model, _, __: reciprocal_ranks(str(model or base)))
 
 
 def fixed_judge(gains: Sequence[float], *, queries: int = 40) -> Judge:
@@ -83,10 +78,10 @@ def write_texts(folder: Path, texts: Sequence[str]) -> Path:
 
 @pytest.fixture
 def inputs(tiny_model: Path, tmp_path: Path) -> AdaptationInputs:
-    """The twins' texts over the tiny model, judged zero-shot."""
+    """The topics' texts over the tiny model, judged zero-shot."""
     return AdaptationInputs(
         model=ModelConfig(base=str(tiny_model), device="cpu"),
-        corpus=write_texts(tmp_path / "corpus", twin_texts()),
+        corpus=write_texts(tmp_path / "corpus", topic_texts()),
         seed=13,
         find_terms=lambda _: [LONG_TERM, "hydroxychloroquine"],
         judge=zero_shot_judge(tiny_model),

@@ -11,7 +11,7 @@ from tests.adaptation.conftest import (
     LONG_TERM,
     fixed_judge,
     start_of,
-    twin_texts,
+    topic_texts,
     weights_of,
     write_texts,
 )
@@ -40,15 +40,14 @@ def losses(facts: AdaptationFacts, row: int = 0) -> list[float]:
     return [point.loss for point in fitted.losses]
 
 
-@pytest.mark.parametrize(("method", "epochs", "rate"), [(MLM, 60.0, 0.01), (TSDAE, 30.0, 0.003)])
-def test_documents_alone_teach_which_words_are_alike(
-    inputs: AdaptationInputs, tmp_path: Path, method: AdaptationMethod, epochs: float, rate: float
+@pytest.mark.parametrize(("method", "epochs"), [(MLM, 12.0), (TSDAE, 10.0)])
+def test_documents_alone_teach_which_words_belong_together(
+    inputs: AdaptationInputs, tmp_path: Path, method: AdaptationMethod, epochs: float
 ) -> None:
-    """The loss falls, words that stand in the same places find each other, and the model is kept and whole."""
-    config = with_methods(method, epochs=epochs, learning_rate=rate, confidence=0.2)
-    facts = run(config, inputs, tmp_path)
+    """The loss falls, words of one topic find each other, and the model is kept and whole."""
+    facts = run(with_methods(method, epochs=epochs), inputs, tmp_path)
     verdict = facts.methods[0].verdict
-    assert losses(facts)[-1] < losses(facts)[0] / 4
+    assert losses(facts)[-1] < losses(facts)[0] / 3
     assert verdict.gain is not None
     assert verdict.gain > 0.05
     assert verdict.kept
@@ -57,7 +56,7 @@ def test_documents_alone_teach_which_words_are_alike(
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "corpus") == ["model", "start.json"]
     assert start_of(tmp_path) == describe_model(str(tmp_path / "model"))
     assert read_contract(tmp_path / "model").dimension == 32
-    assert facts.warnings == ("only 12 dev queries: an adaptation that helps may not be recognised",)
+    assert facts.warnings == ()
 
 
 def test_what_does_not_help_is_not_kept(inputs: AdaptationInputs, tmp_path: Path) -> None:
@@ -108,7 +107,7 @@ def encoder_of(folder: Path | str) -> Encoder:
 
 def test_an_extended_vocabulary_says_what_its_pieces_said(inputs: AdaptationInputs, tmp_path: Path) -> None:
     """Texts without a new term keep their vectors; with one they come nearer to them than the mean of pieces is."""
-    texts = [f"{text} {LONG_TERM} old" for text in twin_texts()]
+    texts = [f"{text} {LONG_TERM} old" for text in topic_texts()]
     inputs = replace(inputs, corpus=write_texts(tmp_path / "terms", texts), judge=None)
     unasked = {"keep": KeepRule.ALWAYS, "epochs": 20.0}
     facts = run(with_methods(VOCABULARY, **unasked), inputs, tmp_path / "out")
@@ -117,7 +116,7 @@ def test_an_extended_vocabulary_says_what_its_pieces_said(inputs: AdaptationInpu
     assert (fitted.terms, fitted.passages) == (2, len(texts))
     assert losses(facts)[-1] < losses(facts)[0]
     old, new = encoder_of(inputs.model.base), encoder_of(tmp_path / "out" / "model")
-    others = twin_texts()[:20]
+    others = topic_texts()[:20]
     assert np.abs(old.encode(others, Role.QUERY) - new.encode(others, Role.QUERY)).max() < 1e-6
     cosines = (old.encode(texts, Role.DOCUMENT) * new.encode(texts, Role.DOCUMENT)).sum(axis=1)
     assert 1 - cosines.mean() < losses(facts)[0]
@@ -134,7 +133,7 @@ def test_no_fragmented_term_no_change(inputs: AdaptationInputs, tmp_path: Path) 
 
 def test_tsdae_learns_with_an_extended_vocabulary(inputs: AdaptationInputs, tmp_path: Path) -> None:
     """Methods build on each other: the decoder knows the new tokens too."""
-    texts = [f"{text} {LONG_TERM} old" for text in twin_texts()]
+    texts = [f"{text} {LONG_TERM} old" for text in topic_texts()]
     inputs = replace(inputs, corpus=write_texts(tmp_path / "terms", texts), judge=None)
     facts = run(with_methods(VOCABULARY, TSDAE, MLM, keep=KeepRule.ALWAYS, epochs=1.0), inputs, tmp_path / "out")
     assert facts.kept == ("vocabulary", "tsdae", "mlm")
@@ -199,7 +198,7 @@ def test_a_time_limit_shortens_the_plan(inputs: AdaptationInputs, tmp_path: Path
 
 def test_no_text_is_in_the_facts(inputs: AdaptationInputs, tmp_path: Path) -> None:
     """Neither a document's words nor the new terms leave the model folder."""
-    texts = [f"{text} {LONG_TERM} old" for text in twin_texts()]
+    texts = [f"{text} {LONG_TERM} old" for text in topic_texts()]
     inputs = replace(inputs, corpus=write_texts(tmp_path / "terms", texts), judge=None)
     facts = run(with_methods(VOCABULARY, keep=KeepRule.ALWAYS, epochs=0.1), inputs, tmp_path / "out")
     assert LONG_TERM not in str(asdict(facts))

@@ -58,7 +58,7 @@ class AdaptationConfig(Section):
     learning_rate: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="highest learning rate of 'mlm' and 'tsdae'; it falls to zero in a straight line"
     )
-    mask_share: Share = Field(default=0.15, description="'mlm': part of the tokens that must be guessed")
+    mask_share: Share = Field(default=0.3, description="'mlm': part of the tokens that must be guessed")
     deletion_share: Share = Field(default=0.6, description="'tsdae': part of the words that are left out")
     max_terms: PositiveInt | None = Field(
         default=None, description="'vocabulary': new tokens, at most; unset: by the size of the corpus"
