@@ -6,6 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Pooling
 from tests.adaptation.conftest import (
     LEARNING,
     LONG_TERM,
@@ -15,6 +18,7 @@ from tests.adaptation.conftest import (
     weights_of,
     write_texts,
 )
+from transformers import AutoTokenizer, MPNetConfig, MPNetModel
 
 from dialekt.adaptation.records import AdaptationFacts, AdaptationInputs
 from dialekt.adaptation.stage import run
@@ -216,3 +220,18 @@ def test_a_model_that_cannot_learn_this_way_is_an_error(
         run(with_methods(MLM), maskless, tmp_path / "out")
     with pytest.raises(ConfigError, match=r"adaptation\.methods is empty"):
         run(AdaptationConfig(), inputs, tmp_path / "none")
+
+
+def test_tsdae_needs_an_architecture_with_a_decoder(inputs: AdaptationInputs, tiny_model: Path, tmp_path: Path) -> None:
+    """MPNet has none: the error names the architecture and the other method, which works."""
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
+    sizes = {"num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64, "max_position_embeddings": 130}
+    MPNetModel(MPNetConfig(vocab_size=len(tokenizer), hidden_size=32, **sizes)).save_pretrained(tmp_path / "plain")
+    tokenizer.save_pretrained(tmp_path / "plain")
+    modules = [Transformer(str(tmp_path / "plain"), max_seq_length=64), Pooling(32, "mean")]
+    SentenceTransformer(modules=modules, device="cpu").save(str(tmp_path / "mpnet"), create_model_card=False)
+    other = replace(inputs, model=ModelConfig(base=str(tmp_path / "mpnet"), device="cpu"), judge=None)
+    unasked = {"keep": KeepRule.ALWAYS, "epochs": 0.5}
+    with pytest.raises(ModelError, match="MPNetModel cannot be turned into a decoder"):
+        run(with_methods(TSDAE, **unasked), other, tmp_path / "tsdae")
+    assert run(with_methods(MLM, **unasked), other, tmp_path / "mlm").kept == ("mlm",)

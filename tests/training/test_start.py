@@ -14,14 +14,14 @@ from dialekt.training.stage import run
 from dialekt.types import Role
 
 ONE_STEP = TrainingConfig(learning_rate=1e-9, epochs=0.1, evaluations=1)
-STRONG = 3.0
 
 
 def save_start(tiny_model: Path, folder: Path, *, terms: tuple[str, ...] = ()) -> Path:
-    """Save the tiny model with stretched rows, with more tokens where terms are given."""
+    """Save the tiny model with its rows in the opposite order, with more tokens where terms are given."""
     encoder = Encoder.load(str(tiny_model), ModelConfig(device="cpu"), precision=Precision.FP32)
     extend(encoder.model, choose_terms(encoder.model.tokenizer, terms, most=5))
-    encoder.model[0].auto_model.get_input_embeddings().weight.data[100:200] *= STRONG
+    rows = encoder.model[0].auto_model.get_input_embeddings().weight.data
+    rows[:] = rows.flip(0)
     encoder.model.save_pretrained(str(folder), create_model_card=False)
     write_contract(folder, encoder.contract)
     return folder

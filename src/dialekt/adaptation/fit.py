@@ -94,9 +94,9 @@ class _Trainer(Trainer):  # type: ignore[misc]
         self.optimizer = torch.optim.AdamW([group for group in groups if group["params"]], weight_decay=0.0, fused=True)
         return self.optimizer
 
-    def compute_loss(self, model: Objective, inputs: Batch, *_: Any, **__: Any) -> Tensor:
+    def compute_loss(self, _: Any, inputs: Batch, *__: Any, **___: Any) -> Tensor:
         """Return the loss of a step."""
-        return compute(model, inputs)
+        return compute(self.model, inputs)
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:  # noqa: ARG002 - the Trainer sets the signature
         folder = Path(output_dir or self.args.output_dir)

@@ -41,7 +41,7 @@ class TwoSpellings:
 
 
 def choose_terms(tokenizer: Any, found: Sequence[str], *, most: int) -> list[NewTerm]:
-    """Return up to `most` of the terms, in their order: single words of several pieces, none of them unknown.
+    """Return up to `most` of the terms, in their order: single words of several pieces, known ones, no tokens yet.
 
     A term is taken as the normaliser leaves it (lower case where the model knows no other), each once.
     """
@@ -50,7 +50,8 @@ def choose_terms(tokenizer: Any, found: Sequence[str], *, most: int) -> list[New
     chosen: dict[str, NewTerm] = {}
     for word in found:
         term = _normalise(fast, word)
-        if term in chosen or not _ONE_WORD.fullmatch(term) or len(chosen) >= most:
+        known = term in chosen or fast.token_to_id(term) is not None
+        if known or not _ONE_WORD.fullmatch(term) or len(chosen) >= most:
             continue
         ids = fast.encode(f" {term}", add_special_tokens=False).ids
         pieces = tuple(piece for piece in ids if piece not in space)
