@@ -4,8 +4,9 @@
 
 Every method is kept unasked here, so that it is measured whether it helps or not: NDCG@10 on test of the adapted model
 as it is, and of the model that training on the pairs makes of it, each minus the same without adaptation, query by
-query, with 95% intervals. Training has the same time limit everywhere. With `--dev` one more row shows what the rule of
-the product, which asks dev, would have kept. A project that is there already goes on.
+query, with 95% intervals. `--minutes` limits each method's own training; training on pairs takes the steps of its plan,
+as many in every row. With `--dev` one more row shows what the rule of the product, which asks dev, would have kept. A
+project that is there already goes on.
 """
 
 import argparse
@@ -51,7 +52,7 @@ def main() -> None:
     """Adapt, train and measure on every folder, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--beir", type=Path, nargs="+", required=True, help="BEIR folders with judgments")
-    parser.add_argument("--minutes", type=float, default=10.0, help="of each method's training, and of that on pairs")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of each method's own training; 0: no limit")
     parser.add_argument("--ways", nargs="*", default=[name for name, _ in WAYS], help="which rows; unset: every one")
     parser.add_argument("--folder", type=Path, default=None, help="where to work; unset: a temporary folder")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of every row")
@@ -68,8 +69,8 @@ def main() -> None:
 
 def measure_set(home: Path, arguments: argparse.Namespace) -> None:
     """Measure every way on one set."""
-    limits = [f"{section}.time_limit_minutes={arguments.minutes}" for section in ("adaptation", "training")]
-    settings = (*limits, *arguments.set)
+    limit = [f"adaptation.time_limit_minutes={arguments.minutes}"] if arguments.minutes else []
+    settings = (*limit, *arguments.set)
     plain = walk(open_project(home, overrides=settings))
     scores = read_ndcg(plain[StageName.EVALUATION].folder)
     base = Measured(scores["base"], scores["tuned"])

@@ -18,6 +18,7 @@ from dialekt.models.document_encoder import keep_document_encoder
 from dialekt.models.encoder import Encoder
 from dialekt.types import Progress, ReportProgress, Role
 
+CHECKPOINTS_NAME = "checkpoints"
 _LABELS = {
     AdaptationMethod.VOCABULARY: "teaching new tokens",
     AdaptationMethod.MLM: "guessing masked words",
@@ -60,9 +61,8 @@ def adapt(
     recipe = derive_recipe(config, method, passages=len(passages.tokens), device=opened.encoder.model.device.type)
     steps = plan_batches(passages.lengths, batch_size=recipe.batch_size, epochs=recipe.epochs, seed=inputs.seed)
     plan = Plan(steps, recipe.learning_rate, inputs.seed, _LABELS[method], config.time_limit_minutes)
-    fitted = fit(opened.objective, plan, folder=folder / "checkpoints", progress=progress)
+    fitted = fit(opened.objective, plan, folder=folder / CHECKPOINTS_NAME, progress=progress)
     _save(opened.encoder, inputs, start, folder / "model")
-    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     derived = opened.derived | dict(recipe.derived)
     return _fitting(opened, plan, fitted, batch_size=recipe.batch_size, derived=derived)
 

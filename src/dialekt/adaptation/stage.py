@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dialekt.adaptation.deciding import NOTHING_TO_LEARN, decide, unasked
-from dialekt.adaptation.methods import adapt
+from dialekt.adaptation.methods import CHECKPOINTS_NAME, adapt
 from dialekt.adaptation.passages import read_texts
 from dialekt.adaptation.records import (
     STAGE_VERSION,
@@ -109,6 +109,7 @@ def _fit_once(session: _Session, method: AdaptationMethod, start: Path | None) -
     )
     if fitted is not None:
         write_atomic(path, json.dumps(asdict(fitted)))
+        shutil.rmtree(folder / CHECKPOINTS_NAME, ignore_errors=True)
     return fitted
 
 
