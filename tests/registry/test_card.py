@@ -12,7 +12,7 @@ from huggingface_hub import ModelCard
 from dialekt.models.contract import EncodingContract
 from dialekt.models.export import ExportFacts
 from dialekt.registry.card import CardFacts, hub_name, render_card, write_card
-from dialekt.registry.records import Evidence, Forgetting, Lineage, Recipe, Setting, Threshold
+from dialekt.registry.records import AdaptedBy, Evidence, Forgetting, Lineage, Recipe, Setting, Threshold
 from dialekt.types import Interval
 
 CONTRACT = EncodingContract(
@@ -220,3 +220,22 @@ def test_markdown_blocks_are_separated(facts: CardFacts) -> None:
         if line.startswith("## ") or (line.startswith("|") and not before.startswith("|")):
             assert before == "", line
     assert "\n\n\n\n" not in "\n".join(lines)
+
+
+def test_card_says_what_the_documents_taught(facts: CardFacts) -> None:
+    """What dev said of it, that nobody was asked, or nothing at all where the base model was not adapted."""
+    learned = (
+        AdaptedBy("vocabulary", 900, terms=139),
+        AdaptedBy("mlm", 4_200, gain=Interval(0.021, 0.004, 0.038)),
+    )
+    recipe = dataclasses.replace(facts.lineage.recipe, adaptation=learned)
+    artefacts = dataclasses.replace(facts.lineage.artefacts, adaptation="ada")
+    card = render_card(
+        dataclasses.replace(facts, lineage=dataclasses.replace(facts.lineage, recipe=recipe, artefacts=artefacts))
+    )
+    assert "| vocabulary | 900 | 139 | not measured |" in card
+    assert "| mlm | 4,200 |  | +0.021 (+0.004 to +0.038) |" in card
+    assert "| adaptation | `ada` |" in card
+    plain = render_card(facts)
+    assert "documents alone" not in plain
+    assert "| adaptation |" not in plain

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from dialekt.cli import (
+    adapt,
     bench,
     compare,
     demo,
@@ -46,6 +47,7 @@ app.command("run", short_help="Run the whole journey; what is done is skipped.")
 app.add_typer(pairs.app, name="pairs", short_help="Make the split and the training pairs.")
 app.command("mine", short_help="Mine hard negatives and print the audit.")(mine.mine)
 app.add_typer(teacher.app, name="teacher")
+app.command("adapt", short_help="Adapt the base model to the documents alone, if dev says so.")(adapt.adapt)
 app.command("train", epilog=train.EXAMPLES, short_help="Run up to the tuned model; with --budget search a recipe.")(
     train.train
 )

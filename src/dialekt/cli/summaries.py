@@ -23,7 +23,7 @@ def details(stage: StageName, facts: Facts) -> list[str]:
     if stage is StageName.SPLIT and facts.get("minimum_detectable_effect"):
         effect = facts["minimum_detectable_effect"]
         lines.append(f"these test queries can show a difference of {effect:.3f} NDCG@10 or more")
-    if stage is StageName.TRAINING:
+    if stage in {StageName.TRAINING, StageName.ADAPTATION}:
         derived: Mapping[str, Facts] = facts.get("derived") or {}
         lines += [f"{name} = {choice['value']}: {choice['why']}" for name, choice in derived.items()]
     if stage is StageName.EVALUATION and facts.get("general"):
@@ -90,6 +90,12 @@ def _general(facts: Facts) -> str:
     return f"{asked:,} general queries over {facts['documents']:,} documents, NDCG@10 {facts['base_ndcg']:.3f} before"
 
 
+def _adaptation(facts: Facts) -> str:
+    tried = [one["method"] for one in facts["methods"]]
+    kept = f"kept: {', '.join(facts['kept'])}" if facts["kept"] else "nothing kept"
+    return f"{', '.join(tried)} on {facts['documents']:,} documents; {kept}"
+
+
 def _training(facts: Facts) -> str:
     side = "query side only, " if facts.get("side") == TunedSide.QUERY else ""
     side += "LoRA, " if facts["method"] == TrainingMethod.LORA else ""
@@ -133,6 +139,7 @@ _SUMMARIES: dict[StageName, Callable[[Facts], str]] = {
     StageName.TEACHER: _teacher,
     StageName.TEACHER_VECTORS: _vectors,
     StageName.GENERAL: _general,
+    StageName.ADAPTATION: _adaptation,
     StageName.TRAINING: _training,
     StageName.TUNED_VECTORS: _vectors,
     StageName.EVALUATION: _evaluation,

@@ -1,5 +1,6 @@
 """One frozen section per room; unknown keys are refused; TOML, then environment, then command line."""
 
+from dialekt.config.adaptation import AdaptationConfig, AdaptationMethod, JudgedBy, KeepRule
 from dialekt.config.adapter import AdapterConfig, AdapterKind
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
@@ -26,6 +27,8 @@ __all__ = [
     "CONFIG_NAME",
     "ENVIRONMENT_PREFIX",
     "TRAINED_HERE",
+    "AdaptationConfig",
+    "AdaptationMethod",
     "AdapterConfig",
     "AdapterKind",
     "CleaningConfig",
@@ -39,8 +42,10 @@ __all__ = [
     "Generator",
     "IndexConfig",
     "IndexEngine",
+    "JudgedBy",
     "JudgmentsConfig",
     "JudgmentsFormat",
+    "KeepRule",
     "LogFormat",
     "LogStyle",
     "LogsConfig",

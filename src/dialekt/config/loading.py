@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from dialekt.config.adaptation import AdaptationConfig
 from dialekt.config.adapter import AdapterConfig
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativesConfig, PairsConfig
@@ -49,6 +50,7 @@ class Config(Section):
     pairs: PairsConfig = PairsConfig()
     negatives: NegativesConfig = NegativesConfig()
     teacher: TeacherConfig = TeacherConfig()
+    adaptation: AdaptationConfig = AdaptationConfig()
     training: TrainingConfig = TrainingConfig()
     adapter: AdapterConfig = AdapterConfig()
     evaluation: EvaluationConfig = EvaluationConfig()

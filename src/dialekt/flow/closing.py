@@ -14,7 +14,7 @@ from dialekt.flow.clock import now
 from dialekt.flow.recipes.records import read_found, search_folders
 from dialekt.flow.records import StageName
 from dialekt.flow.sides import full_tuning
-from dialekt.flow.teaching import training_seed
+from dialekt.flow.teaching import adapted_model, training_seed
 from dialekt.flow.workbench import Workbench
 from dialekt.store.atomic import disk_errors, write_atomic
 from dialekt.store.hashing import hash_json
@@ -23,7 +23,7 @@ from dialekt.types import ReportProgress
 
 if TYPE_CHECKING:
     from dialekt.evaluation.records import EvaluationFacts
-    from dialekt.registry.records import Evidence, Forgetting, Lineage, Recipe, SystemResult, Threshold
+    from dialekt.registry.records import AdaptedBy, Evidence, Forgetting, Lineage, Recipe, SystemResult, Threshold
     from dialekt.report.records import ChangeTexts
 
 STAGE_VERSION = 2
@@ -65,6 +65,7 @@ def lineage_of(workbench: Workbench) -> "Lineage":
             negatives=ids[StageName.NEGATIVES],
             training=ids[StageName.TRAINING],
             evaluation=ids[StageName.EVALUATION],
+            adaptation=ids[StageName.ADAPTATION] if adapted_model(workbench) else "",
         ),
         config=workbench.config.model_dump(mode="json"),
         code_version=__version__,
@@ -91,7 +92,24 @@ def _recipe(workbench: Workbench) -> "Recipe":
         hard_negatives=negatives["negatives"],
         pairs_by_source=pairs["by_source"],
         settings=chosen | derived,
+        adaptation=_adapted_by(workbench),
     )
+
+
+def _adapted_by(workbench: Workbench) -> "tuple[AdaptedBy, ...]":
+    """Return the adaptations that are in the model."""
+    from dialekt.registry.records import AdaptedBy
+    from dialekt.types import Interval
+
+    artefact = workbench.artefacts.get(StageName.ADAPTATION)
+    found = []
+    for one in artefact.manifest.facts["methods"] if artefact else ():
+        verdict, fitted = one["verdict"], one["fitted"]
+        if verdict["kept"]:
+            asked = verdict["gain"] is not None
+            gain = Interval(verdict["gain"], verdict["low"], verdict["high"]) if asked else None
+            found.append(AdaptedBy(one["method"], fitted["passages"], fitted["terms"], gain))
+    return tuple(found)
 
 
 def evidence_of(workbench: Workbench) -> "Evidence":

@@ -89,6 +89,7 @@ _WHY_NOT = {
     StageName.SPLIT: "set judgments.path or logs.path: without them made queries are divided by the pairs stage",
     StageName.SYNTHESIS: "set synthesis.generators, for example to ['local']",
     StageName.TEACHER: "set teacher.model to 'trained', or to a cross-encoder's name or folder",
+    StageName.ADAPTATION: "set adaptation.methods, for example to ['mlm']",
     StageName.GENERAL: "set evaluation.general to 'builtin', 'nanobeir' or a BEIR folder",
 }
 

@@ -23,6 +23,7 @@ class StageName(StrEnum):
     TEACHER = "teacher"
     TEACHER_VECTORS = "teacher_vectors"
     GENERAL = "general"
+    ADAPTATION = "adaptation"
     TRAINING = "training"
     TUNED_VECTORS = "tuned_vectors"
     EVALUATION = "evaluation"

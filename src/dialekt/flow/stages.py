@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from dialekt.config import Config
-from dialekt.flow import adapting, closing, forgetting, teaching, work
+from dialekt.flow import adaptation, adapting, closing, forgetting, teaching, work
 from dialekt.flow.records import StageName
 from dialekt.flow.settings import (
     ENCODING,
@@ -36,6 +36,7 @@ COSTS_AND_PACE = (
 ALL: tuple[str, ...] = ()
 JUDGED_BY_LOGS = ("queries.parquet", "qrels.parquet")
 MADE = ("queries.parquet", "negatives.parquet")
+ADAPTED = ("start.json",)
 ASKED = ("documents.parquet", "queries.parquet", "qrels.parquet")
 TAUGHT = ("pairs.parquet", "negatives.parquet", "scores.parquet")
 BEFORE_REPORT = tuple(name for name in StageName if name is not StageName.REPORT)
@@ -181,6 +182,7 @@ STAGES: tuple[Stage, ...] = (
         outside=lambda workbench: base_model(workbench) | forgetting.outside(workbench),
         wanted=lambda workbench: forgetting.is_on(workbench.config),
     ),
+    adaptation.ADAPTATION,
     Stage(
         StageName.TRAINING,
         "dialekt.training.records",
@@ -205,6 +207,7 @@ STAGES: tuple[Stage, ...] = (
             StageName.TEACHER: TAUGHT,
             StageName.TEACHER_VECTORS: ALL,
             StageName.GENERAL: ASKED,
+            StageName.ADAPTATION: ADAPTED,
         },
         unused=lambda config: () if forgetting.chooses(config) else (StageName.GENERAL,),
         outside=base_model,

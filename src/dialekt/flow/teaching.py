@@ -47,6 +47,7 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         wanted_vectors=workbench.folder_if_any(StageName.TEACHER_VECTORS),
         general=forgetting.guard(workbench, frozen=frozen_documents(workbench) is not None),
         watch=workbench.watch_dev,
+        start=adapted_model(workbench),
     )
     return adapting.train_by_method(workbench, config.training, inputs, [examiner.dev_set], out, progress=progress)
 
@@ -96,6 +97,12 @@ def make_examiner(workbench: Workbench, *, progress: ReportProgress) -> Examiner
     )
     frozen = frozen_documents(workbench)
     return Examiner(dev_set, None if frozen is None else dev.pool_vectors(dev_set, frozen))
+
+
+def adapted_model(workbench: Workbench) -> Path | None:
+    """Return the folder of the base model after what the documents taught it; None where nothing of that was kept."""
+    folder = workbench.folder_if_any(StageName.ADAPTATION)
+    return folder / "model" if folder is not None and (folder / "model").is_dir() else None
 
 
 def frozen_documents(workbench: Workbench) -> Path | None:

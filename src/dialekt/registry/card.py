@@ -13,7 +13,7 @@ from jinja2 import Environment, StrictUndefined, Template
 from dialekt.models.contract import EncodingContract
 from dialekt.models.endpoint import is_endpoint, parse_endpoint
 from dialekt.models.export import ExportFacts
-from dialekt.registry.records import Evidence, Lineage, SystemResult, Threshold
+from dialekt.registry.records import AdaptedBy, Evidence, Lineage, SystemResult, Threshold
 from dialekt.registry.versions import CARD_NAME
 from dialekt.store.atomic import write_atomic
 
@@ -62,6 +62,7 @@ def render_card(facts: CardFacts) -> str:
         contract=facts.contract,
         queries_only=bool(facts.contract.document_model) and not facts.export.moves_documents,
         recipe=facts.lineage.recipe,
+        adaptation=[_adaptation_row(one) for one in facts.lineage.recipe.adaptation],
         evidence=evidence,
         hub_base=hub_name(facts.lineage.base_model),
         base=_base_name(facts.lineage.base_model),
@@ -109,6 +110,12 @@ def _threshold_row(threshold: Threshold) -> list[str]:
         for share in (threshold.precision, threshold.recall)
     ]
     return [name, f"{threshold.cosine:.3f}", *shares, "" if threshold.empty is None else f"{threshold.empty:.0%}"]
+
+
+def _adaptation_row(one: AdaptedBy) -> list[str]:
+    """Return a row of the table of adaptations: method, passages, new tokens, gain."""
+    gain = f"{one.gain.value:+.3f} ({one.gain.low:+.3f} to {one.gain.high:+.3f})" if one.gain else "not measured"
+    return [one.method, f"{one.passages:,}", f"{one.terms:,}" if one.terms else "", gain]
 
 
 def _system_name(row: SystemResult) -> str:

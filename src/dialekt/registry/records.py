@@ -22,6 +22,20 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
+class AdaptedBy:
+    """What the base model learned from the documents alone before it was trained, by one method.
+
+    `terms` are the tokens that its vocabulary gained. `gain` in NDCG@10 on dev, with its interval; None where nobody
+    asked.
+    """
+
+    method: str
+    passages: int
+    terms: int = 0
+    gain: Interval | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """What the model was trained on, in counts, and with which settings."""
 
@@ -31,6 +45,7 @@ class Recipe:
     hard_negatives: int = 0
     pairs_by_source: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    adaptation: tuple[AdaptedBy, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +58,7 @@ class ArtefactIds:
     negatives: str
     training: str
     evaluation: str
+    adaptation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from dialekt.report.blocks import Page, Section, Tile
 from dialekt.report.facts import Facts
 from dialekt.report.next_steps import advise
 from dialekt.report.records import ReportFacts, ReportInputs
+from dialekt.report.sections.adaptation import adaptation_section
 from dialekt.report.sections.changes import changes_section
 from dialekt.report.sections.depth import thresholds_section, unjudged_section
 from dialekt.report.sections.dimensions import dimension_section
@@ -99,6 +100,7 @@ def _material(inputs: ReportInputs, facts: dict[str, Facts]) -> list[Section | N
         synthesis_section(facts.get("synthesis", NOTHING)),
         negatives_section(facts.get("negatives", NOTHING)),
         teacher_section(facts.get("teacher", NOTHING)),
+        adaptation_section(facts.get("adaptation", NOTHING)),
         funnel_section(facts),
         derived_section(facts),
         time_section(inputs.seconds, facts),

@@ -68,7 +68,8 @@ def _warnings(session: Session, fitted: FitResult, mixing: Mixing) -> tuple[str,
     if forgetting:
         warnings.append(forgetting)
     elif mixing.chosen.share == 0.0:
-        warnings.append("no mixture beat the base model on dev: the tuned model equals the base")
+        other = "the base" if session.partner.is_base else "the adapted base"
+        warnings.append(f"no mixture beat {other} model on dev: the tuned model equals {other}")
     return tuple(warnings)
 
 

@@ -14,10 +14,13 @@ SHARES = (0.25, 0.5, 0.75)
 
 @dataclass(frozen=True, slots=True)
 class GeneralLimit:
-    """How the model as it is now does on general queries, what the base does, and the least that is allowed."""
+    """How the model as it is now does on general queries, what the base does, and the least that is allowed.
+
+    `base_ndcg` is None where share 0 is not the base model, and must be asked as well.
+    """
 
     score: Callable[[], float]
-    base_ndcg: float
+    base_ndcg: float | None
     least_ndcg: float
 
 
@@ -70,7 +73,8 @@ def _ask(mixture: Mixture, general: GeneralLimit | None) -> Mixture:
     """Score the mixture that the model now is on general queries; what the base does is known."""
     if general is None:
         return mixture
-    return replace(mixture, general_ndcg=general.base_ndcg if mixture.share == 0 else general.score())
+    known = general.base_ndcg if mixture.share == 0 else None
+    return replace(mixture, general_ndcg=general.score() if known is None else known)
 
 
 def _remembers(mixture: Mixture, general: GeneralLimit | None) -> bool:

@@ -25,7 +25,7 @@ def mix_weights(session: Session, fitted: FitResult, *, base_dev_ndcg: float) ->
         return Mixing(known[1:], known[1])
     mixtures, chosen = choose_mixture(
         session.encoder.model,
-        session.base_weights,
+        session.partner.weights,
         score=session.score,
         known=known,
         most=largest_share(session),
@@ -45,7 +45,7 @@ def _general_limit(session: Session) -> GeneralLimit | None:
         session.progress(Progress("asking general queries", 0))
         return guard.score(session.encoder.encode)
 
-    return GeneralLimit(score, guard.base_ndcg, guard.base_ndcg - guard.max_loss)
+    return GeneralLimit(score, guard.base_ndcg if session.partner.is_base else None, guard.base_ndcg - guard.max_loss)
 
 
 def largest_share(session: Session) -> float:

@@ -1,11 +1,8 @@
 """Open a training run: the base model made ready, examples, recipe and objective."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import assert_never
-
-from torch import Tensor
 
 from dialekt.config import ModelConfig, Precision, TrainingConfig, TunedSide
 from dialekt.errors import ConfigError, InputError
@@ -21,6 +18,7 @@ from dialekt.training.lazy_embedding import make_lazy
 from dialekt.training.objective import Objective, choose_terms, wants_grades
 from dialekt.training.preparing import choose_weights, prepare_model, transformer_of
 from dialekt.training.records import Derived, TrainingInputs
+from dialekt.training.start import Partner, mixing_partner
 from dialekt.training.tables import Tokenise
 from dialekt.training.trainer import RankingStep
 from dialekt.types import Document, HardNegative, Pair, Progress, Qrel, Query, ReportProgress, Role, TeacherScore
@@ -34,7 +32,7 @@ class Session:
     inputs: TrainingInputs
     out: Path
     encoder: Encoder
-    base_weights: Mapping[str, Tensor]
+    partner: Partner
     examples: Examples
     recipe: Recipe
     step: RankingStep
@@ -53,9 +51,9 @@ class Session:
 
 def open_session(config: TrainingConfig, inputs: TrainingInputs, out: Path, progress: ReportProgress) -> Session:
     progress(Progress("reading training data", 0))
-    loaded = Encoder.load(inputs.model.base, inputs.model, precision=Precision.FP32)
+    loaded = Encoder.load(str(inputs.start or inputs.model.base), inputs.model, precision=Precision.FP32)
     encoder = Encoder.of(loaded.model, _tuned_contract(loaded.contract, inputs.model, side=config.side))
-    base_weights = {name: value.detach().clone() for name, value in encoder.model.state_dict().items()}
+    partner = mixing_partner(inputs, encoder.model)
     prepare_model(encoder)
     choose_weights(encoder, config, seed=inputs.seed)
     examples = _read_examples(config, inputs, encoder)
@@ -79,7 +77,7 @@ def open_session(config: TrainingConfig, inputs: TrainingInputs, out: Path, prog
     lazy = None if transformer is None else make_lazy(transformer)
     step = RankingStep(encoder.model, objective=objective, recipe=recipe, embedding=lazy)
     trained = sum(weights.numel() for weights in step.parameters() if weights.requires_grad)
-    return Session(config, inputs, out, encoder, base_weights, examples, recipe, step, trained, progress)
+    return Session(config, inputs, out, encoder, partner, examples, recipe, step, trained, progress)
 
 
 def _tuned_contract(contract: EncodingContract, model: ModelConfig, *, side: TunedSide) -> EncodingContract:

@@ -47,6 +47,7 @@ class TrainingInputs:
     `general` guards against forgetting; None where nothing does.
     `watch` is told the share of the steps that are done, in (0, 1], and NDCG@10 on dev, whenever training scores dev;
     what it raises ends the training.
+    `start` is the folder of an adapted base model that training starts from; None: it starts from the base model.
     """
 
     model: ModelConfig
@@ -65,6 +66,7 @@ class TrainingInputs:
     wanted_vectors: Path | None = None
     general: GeneralGuard | None = None
     watch: Callable[[float, float], None] | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from dialekt.training.mixing import Mixing, mix_weights, texts_asked_by_mixing
 from dialekt.training.opening import Session, open_session
 from dialekt.training.preparing import transformer_of
 from dialekt.training.records import STAGE_VERSION, CurvePoint, TrainingFacts, TrainingInputs
+from dialekt.training.start import score_with
 from dialekt.training.trainer import ExampleSource, PlannedSteps, seconds_per_step
 from dialekt.types import Progress, ReportProgress, no_progress
 
@@ -72,7 +73,7 @@ def measure_start(session: Session, source: ExampleSource, plan: Plan) -> Start:
         return Start(**json.loads(path.read_text(encoding="utf-8")))
     session.progress(Progress("scoring the base model on dev", 0))
     began = time.monotonic()
-    base = session.score()
+    base = _score_partner(session)
     scoring_seconds = time.monotonic() - began
     seconds, steps = 0.0, len(plan.steps)
     if session.config.time_limit_minutes is not None:
@@ -84,6 +85,13 @@ def measure_start(session: Session, source: ExampleSource, plan: Plan) -> Start:
     start = Start(base, seconds, steps)
     write_atomic(path, json.dumps(asdict(start)))
     return start
+
+
+def _score_partner(session: Session) -> float:
+    """Score what the tuned weights are mixed with: the base model, or the adapted one that training starts from."""
+    if session.inputs.start is None:
+        return session.score()
+    return score_with(session.encoder.model, session.partner.weights, session.score)
 
 
 def _fit_once(session: Session, run: Fit) -> FitResult:

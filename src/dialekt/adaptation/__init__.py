@@ -1,0 +1,1 @@
+"""Documents alone → a base model that has read them, if dev says that this helps."""
