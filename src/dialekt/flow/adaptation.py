@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from dialekt.training.records import TrainingInputs
 
 MOST_CANDIDATES = 20_000
-_PRUNED = {
+_PRUNED: dict[str, Any] = {
     "evaluations": 1,
     "interpolate": False,
     "remine_every": None,
