@@ -14,7 +14,13 @@ from dialekt.flow.records import Action, StageName, StageRecord, StageStatus
 from dialekt.store.lock import exclusive
 from dialekt.types import Progress
 
-OPTIONAL = {StageName.LOGS, StageName.SYNTHESIS, StageName.TEACHER, StageName.TEACHER_VECTORS}
+OPTIONAL = {
+    StageName.LOGS,
+    StageName.SYNTHESIS,
+    StageName.TEACHER,
+    StageName.TEACHER_VECTORS,
+    StageName.ADAPTATION,
+}
 BESIDE = {StageName.SAMPLE, StageName.DIAGNOSIS}
 PLAIN = tuple(name for name in StageName if name not in OPTIONAL | BESIDE)
 

@@ -52,7 +52,7 @@ def test_the_learning_rate_comes_first() -> None:
         (replace(CASE, limited=True), {"epochs", "mask_above"}),
         (replace(CASE, mined=0), {"hard_negatives", "mask_above"}),
         (replace(CASE, teacher_scores=500), {"mask_above"}),
-        (replace(CASE, config=_configured(training={"mask_above": 0.95, "method": "lora"})), {"frozen_layers"}),
+        (replace(CASE, config=_configured(training={"mask_above": 0.95})), set()),
         (replace(CASE, config=_configured(training={"objectives": "cosent"})), {"objectives", "mask_above"}),
         (
             replace(CASE, config=_configured(training={"side": "query"})),

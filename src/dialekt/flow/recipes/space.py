@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from dialekt.config import Config, TrainingMethod, TunedSide
+from dialekt.config import Config, TunedSide
 from dialekt.flow.recipes.records import Value
 
 SPACE_VERSION = 1
@@ -121,14 +121,6 @@ def _objectives(case: Case) -> Span | None:
     return Choices(("ranking", "symmetric"), "ranking")
 
 
-def _frozen_layers(case: Case) -> Span | None:
-    """Small projects may gain by leaving the lower layers alone; a few layers fit every transformer."""
-    if case.config.training.method not in (None, TrainingMethod.FULL):
-        return None
-    value = case.config.training.frozen_layers
-    return Numbers(0, max(3, value), value, whole=True, log=False)
-
-
 def _mask_above(case: Case) -> Span | None:
     value = case.config.training.mask_above
     return None if value is None else Numbers(min(0.8, value), max(1.1, value), value, log=False)
@@ -152,7 +144,6 @@ KNOBS: tuple[Knob, ...] = (
     Knob("batch_size", _batch_size),
     Knob("objectives", _objectives),
     Knob("max_document_tokens", _max_document_tokens),
-    Knob("frozen_layers", _frozen_layers),
     Knob("mask_above", _mask_above),
     Knob("weight_decay", _weight_decay),
     Knob("warmup_share", _warmup_share),
