@@ -41,6 +41,8 @@ WAYS: Mapping[str, tuple[str, ...]] = {
     "embeddings frozen": ("training.freeze_embeddings=true",),
     "3 layers frozen": ("training.frozen_layers=3",),
     "query side": ('training.side="query"',),
+    "adapter": ('training.method="adapter"',),
+    "adapter, mlp": ('training.method="adapter"', 'adapter.kind="mlp"'),
 }
 DISTILLED = "embedding"
 """The way that learns from the model which `ranking` tuned: the larger model of a machine without one."""

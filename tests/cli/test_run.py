@@ -38,7 +38,7 @@ def test_every_stage_has_its_line_on_stderr(dialekt: Dialekt, finished_project: 
     """A skipped stage still says what it holds; --quiet silences all of them."""
     answer = dialekt("run", "--project", finished_project)
     beside = {StageName.SAMPLE, StageName.DIAGNOSIS}
-    optional = {StageName.LOGS, StageName.SYNTHESIS, StageName.TEACHER, StageName.TEACHER_VECTORS}
+    optional = {StageName.LOGS, StageName.SYNTHESIS, StageName.TEACHER, StageName.TEACHER_VECTORS, StageName.ADAPTATION}
     stages = set(StageName) - optional - beside
     for stage in stages:
         assert f"· {stage.value}" in answer.err
