@@ -1,5 +1,6 @@
 """One frozen section per room; unknown keys are refused; TOML, then environment, then command line."""
 
+from dialekt.config.cluster import ClusterConfig, Place
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, IndexEngine, Quantization, SearchConfig, SearchLog
@@ -27,6 +28,7 @@ __all__ = [
     "TRAINED_HERE",
     "CleaningConfig",
     "ClickModel",
+    "ClusterConfig",
     "Config",
     "CorpusConfig",
     "CorpusFormat",
@@ -46,6 +48,7 @@ __all__ = [
     "NegativeSampling",
     "NegativesConfig",
     "PairsConfig",
+    "Place",
     "Precision",
     "ProjectConfig",
     "Quantization",

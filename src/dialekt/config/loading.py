@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
+from dialekt.config.cluster import ClusterConfig
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, SearchConfig
@@ -56,6 +57,7 @@ class Config(Section):
     index: IndexConfig = IndexConfig()
     serving: ServingConfig = ServingConfig()
     search: SearchConfig = SearchConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
 
 def load_config(

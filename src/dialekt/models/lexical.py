@@ -30,6 +30,10 @@ class Analyzer:
         self.english = english
         self._terms: dict[str, str | None] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what is made again when it is needed; a stemmer cannot be pickled."""
+        return {"english": self.english, "_terms": {}}
+
     @cached_property
     def _stop_words(self) -> frozenset[str]:
         from bm25s.stopwords import STOPWORDS_EN

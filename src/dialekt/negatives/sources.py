@@ -19,7 +19,18 @@ from dialekt.negatives.tables import (
 )
 from dialekt.negatives.words import kept_hits, search_words
 from dialekt.store.tables import read_records
-from dialekt.types import Document, Pair, Qrel, Query, ReportProgress, Retriever, Split, no_progress
+from dialekt.types import (
+    Divide,
+    Document,
+    Pair,
+    Qrel,
+    Query,
+    ReportProgress,
+    Retriever,
+    Split,
+    no_progress,
+    one_by_one,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +59,12 @@ class Sources:
 
 
 def read_sources(
-    config: NegativesConfig, inputs: NegativesInputs, *, hits: Path, progress: ReportProgress = no_progress
+    config: NegativesConfig,
+    inputs: NegativesInputs,
+    *,
+    hits: Path,
+    divide: Divide = one_by_one,
+    progress: ReportProgress = no_progress,
 ) -> Sources:
     """Read the artefacts into tables. BM25's hits are taken from the folder `hits` if it has them, else searched."""
     documents = _documents(inputs)
@@ -74,17 +90,18 @@ def read_sources(
         lexical = kept_hits(hits, shape=(len(queries.ids), min(config.depth, len(documents))))
         if lexical is None:
             contents = [document.content for document in documents]
-            lexical = search_words(contents, list(texts.values()), depth=config.depth, progress=progress)
+            searches = list(texts.values())
+            lexical = search_words(contents, searches, depth=config.depth, divide=divide, progress=progress)
     unknown = sum(negative.document_id not in codes for negative in given)
     return Sources(inputs, MiningTables(table, queries, lexical), texts, unknown)
 
 
-def vectors_in_order(folder: Path, sources: Sources) -> tuple[Floats, Floats]:
+def vectors_in_order(folder: Path, tables: MiningTables) -> tuple[Floats, Floats]:
     """Return query and document vectors in the order of the tables; raise `StorageError` for those of others."""
     from dialekt.models.vectors import load_vectors
 
     vectors = load_vectors(folder)
-    documents, queries = sources.tables.documents, sources.tables.queries
+    documents, queries = tables.documents, tables.queries
     if vectors.document_ids != documents.ids:
         raise StorageError(
             "the document vectors were made from another corpus",
