@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Generic
 
 from dialekt.cluster.connection import Cluster, import_ray, quietly
@@ -46,18 +47,19 @@ class _Worker:
             return _Answer(None, error)
 
 
-def work_on(cluster: Cluster, open_work: Open[Item, Result], items: Sequence[Item]) -> Iterator[tuple[int, Result]]:
+def work_on(cluster: Cluster, open_work: Open[Item, Result], items: Iterable[Item]) -> Iterator[tuple[int, Result]]:
     """Do every piece on some worker, and yield its place and result as it is done; every piece exactly once.
 
     A worker that dies is started again, and its piece given to whoever is free. `open_work`, items and results are
     pickled. Raises the error of a piece that cannot be done, `ClusterError` where the cluster fails.
     """
-    for start in range(0, len(items), ITEMS_PER_WAVE):
-        wave = items[start : start + ITEMS_PER_WAVE]
+    rest, start = iter(items), 0
+    while wave := list(islice(rest, ITEMS_PER_WAVE)):
         for place, answer in _wave(cluster, open_work, wave):
             if answer.error is not None:
                 raise answer.error
             yield start + place, answer.result  # type: ignore[misc]
+        start += len(wave)
 
 
 def _wave(

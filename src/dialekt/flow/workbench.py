@@ -13,6 +13,7 @@ from dialekt.flow.artefacts import Artefact, ArtefactStore, Lookup, Recipe
 from dialekt.flow.project import Project
 from dialekt.flow.records import StageName
 from dialekt.flow.sources import SourceHashes
+from dialekt.flow.workers import Workers
 from dialekt.store.hashing import hash_json
 from dialekt.types import ReportProgress
 
@@ -35,6 +36,11 @@ class Workbench:
         self.store = ArtefactStore(project.artefacts)
         self.sources = SourceHashes(project.artefacts / "hashes.json")
         self.artefacts: dict[StageName, Artefact] = {}
+        self.workers = Workers(self.config.cluster)
+
+    def close(self) -> None:
+        """Let the workers of a cluster go."""
+        self.workers.close()
 
     def folder(self, name: StageName) -> Path:
         """Return the folder of a stage's artefact."""
