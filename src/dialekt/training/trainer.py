@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from dialekt.config import Distillation, Precision
 from dialekt.training.batches import Piece, Plan, StepBatch, TextBatch, collate
 from dialekt.training.derive import Recipe
+from dialekt.training.distributed import current_team
 from dialekt.training.examples import Examples
 from dialekt.training.losses import distillation_loss, matryoshka_loss, ranking_loss
 
@@ -190,6 +191,8 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         """Compute loss and gradients of one step."""
         model.train()
         batch = inputs["batch"].to(self.args.device)
+        if (team := current_team()) is not None:
+            return team.backward(self.loss, batch)
         if self.loss.is_too_large(batch):
             return self.loss.backward_cached(batch, self.accelerator.backward)
         loss: Tensor = self.loss(batch)
@@ -217,7 +220,9 @@ def seconds_per_step(step: RankingStep, batches: list[StepBatch], device: torch.
     for batch in batches:
         start = time.perf_counter()
         moved = batch.to(device)
-        if step.is_too_large(moved):
+        if (team := current_team()) is not None:
+            team.backward(step, moved)
+        elif step.is_too_large(moved):
             step.backward_cached(moved, lambda loss: loss.backward())  # type: ignore[no-untyped-call]
         else:
             step(moved).backward()
