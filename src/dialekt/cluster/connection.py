@@ -73,7 +73,7 @@ class Cluster:
         settings: dict[str, Any] = {"address": address} if address else self._own_cluster()
         environment = {name: os.environ[name] for name in TOLD_TO_WORKERS if name in os.environ}
         try:
-            with _own_environment(), _own_signals(), _no_output():
+            with own_environment(), _own_signals(), _no_output():
                 ray.init(
                     **settings,
                     log_to_driver=False,
@@ -108,7 +108,7 @@ class Cluster:
 def import_ray() -> Any:
     """Return the module. Raises `MissingExtraError`."""
     try:
-        with _own_environment():
+        with own_environment():
             import ray
             import ray.data  # it sets up its own logging
     except ImportError as error:
@@ -134,7 +134,7 @@ def _resources(ray: Any) -> Resources:
 
 
 @contextmanager
-def _own_environment() -> Iterator[None]:
+def own_environment() -> Iterator[None]:
     """Set what Ray reads from the environment while it starts, where the user has not."""
     missing = {name: value for name, value in OWN_SETTINGS.items() if name not in os.environ}
     os.environ.update(missing)

@@ -5,6 +5,7 @@ No process group is made known to torch: libraries that see one share their own 
 """
 
 import pickle
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -105,3 +106,19 @@ class Wire:
         options.reduceOp = dist.ReduceOp(dist.ReduceOp.SUM)
         options.rootRank, options.rootTensor = LEADER, 0
         self._tensors.reduce([tensor], options).wait()
+
+
+def meet(rank: int, size: int, local_rank: int, host: str) -> Launch:
+    """Agree on a place on the leader's machine, in processes that a launcher has put into a process group.
+
+    That group ends, so that no library finds it.
+    """
+    place = [""]
+    if rank == LEADER:
+        with socket.socket() as free:
+            free.bind(("", 0))
+            place = [f"{host}:{free.getsockname()[1]}"]
+    dist.broadcast_object_list(place, src=LEADER)
+    dist.destroy_process_group()
+    address, _, port = place[0].rpartition(":")
+    return Launch(rank, size, local_rank, address, int(port))
