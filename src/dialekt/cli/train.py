@@ -11,12 +11,16 @@ def train(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the journey up to the tuned model."""
+    """Run the journey up to the tuned model; with torchrun or accelerate several processes share the training."""
     from dialekt.cli.journeying import walk
+    from dialekt.flow.launching import one_of_many
     from dialekt.flow.records import StageName
 
-    screen = open_screen("train", as_json=as_json, quiet=quiet)
-    finished = walk(screen, project, with_place(settings, on), until=StageName.TRAINING)
+    with one_of_many() as is_first:
+        if not is_first:
+            return
+        screen = open_screen("train", as_json=as_json, quiet=quiet)
+        finished = walk(screen, project, with_place(settings, on), until=StageName.TRAINING)
     record = finished.record(StageName.TRAINING)
     screen.results.print(str(record.folder / "model"), soft_wrap=True, markup=False)
     screen.results.print("next: dialekt evaluate")

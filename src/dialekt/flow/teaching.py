@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialekt.config import Config, TunedSide
+from dialekt.errors import UsageError
 from dialekt.flow import forgetting
 from dialekt.flow.artefacts import Artefact
+from dialekt.flow.facts import plain
 from dialekt.flow.project import Project
 from dialekt.flow.records import StageName
 from dialekt.flow.workbench import Workbench
@@ -16,8 +18,8 @@ from dialekt.types import ReportProgress, Role
 if TYPE_CHECKING:
     from dialekt.negatives.remining import Reminer
     from dialekt.negatives.stage import NegativesInputs
+    from dialekt.training.launch import Launch
     from dialekt.training.records import EncodeFunction
-    from dialekt.training.wire import Launch
 
 DEV_DOCUMENTS = (400, 1_500)  # scoring dev must cost little beside the training between two scores
 PAIRS_PER_DEV_DOCUMENT = 4
@@ -29,9 +31,14 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
     if not workers.are_elsewhere:
         return train_here(workbench, out, progress=progress)
     from dialekt.cluster.fitting import Parts, fit
-    from dialekt.training.distributed import help_along
+    from dialekt.training.distributed import current_team, help_along
     from dialekt.training.wire import meet
 
+    if current_team() is not None:
+        raise UsageError(
+            "a launcher has started several processes, and cluster.on = 'ray' asks for a cluster's",
+            hint="leave one of the two out",
+        )
     workers.join(progress)
     parts = Parts(meet, LeadTraining(workbench.project, dict(workbench.artefacts), out), help_along)
     return workers.recorded(fit(workers.cluster, parts, folder=out, progress=progress))
@@ -59,6 +66,7 @@ def train_here(workbench: Workbench, out: Path, *, progress: ReportProgress) -> 
     """Tune the model, its best mixture with the base chosen on the dev queries."""
     from dialekt.evaluation import dev
     from dialekt.training import stage
+    from dialekt.training.distributed import current_team
     from dialekt.training.records import TrainingInputs
 
     config = workbench.config
@@ -98,7 +106,9 @@ def train_here(workbench: Workbench, out: Path, *, progress: ReportProgress) -> 
         document_vectors=base_vectors,
         general=forgetting.guard(workbench, frozen=base_vectors is not None),
     )
-    return stage.run(config.training, inputs, out, progress=progress)
+    team = current_team()
+    facts = stage.run(config.training, inputs, out, progress=progress)
+    return facts if team is None else plain(facts) | {"processes": team.size}
 
 
 def frozen_documents(workbench: Workbench) -> Path | None:

@@ -26,8 +26,9 @@ from torch import Tensor
 
 from dialekt.errors import ClusterError
 from dialekt.training.batches import StepBatch, TextBatch
+from dialekt.training.launch import Launch
 from dialekt.training.replica import pack, unpack
-from dialekt.training.wire import LEADER, Launch, Wire
+from dialekt.training.wire import LEADER, Wire, device_of
 
 if TYPE_CHECKING:
     from dialekt.training.trainer import RankingStep
@@ -70,13 +71,18 @@ class Team:
         self._step: RankingStep | None = None
         self._is_whole = True
 
+    @property
+    def size(self) -> int:
+        """How many processes share a step, this one among them."""
+        return self._wire.size
+
     def backward(self, step: "RankingStep", batch: StepBatch) -> Tensor:
         """Compute the gradients of a step with everyone's help, add them up here, and return the detached loss."""
         device = batch.targets.device
         self._is_whole = False  # until the step is done, nobody knows what the others wait for
         if self._step is not step:
             self._set_up(step, device)
-        shares = share_out(batch, self._wire.size)
+        shares = share_out(batch, self.size)
         self._give([share.to(torch.device("cpu")) for share in shares])
         work = _Work(self._wire, step, shares[LEADER].to(device))
         for weight in work.weights:
@@ -94,19 +100,19 @@ class Team:
         """Let the helpers go; in the midst of a step they see the connection end."""
         if self._is_whole:
             with suppress(RuntimeError):  # a helper has died: the others see that
-                self._give([None] * self._wire.size)
+                self._give([None] * self.size)
 
     def _set_up(self, step: "RankingStep", device: torch.device) -> None:
         """Give every helper the same step: its code by name, its weights tensor by tensor."""
         packed, tensors = pack(step)
-        self._give([_SetUp(packed, device.type)] * self._wire.size)
+        self._give([_SetUp(packed, device.type)] * self.size)
         self._wire.use(device)
         for tensor in tensors:
             self._wire.spread(tensor.data.contiguous())
         self._step = step
 
     def _give(self, orders: Sequence[_Order]) -> None:
-        for helper in range(LEADER + 1, self._wire.size):
+        for helper in range(LEADER + 1, self.size):
             self._wire.give(helper, orders[helper])
 
 
@@ -277,7 +283,7 @@ def _help(wire: Wire, step: "RankingStep", share: Share) -> None:
 
 def _receive_step(wire: Wire, order: _SetUp, launch: Launch) -> "RankingStep":
     """Make the leader's step here."""
-    device = launch.device(order.device)
+    device = device_of(launch, order.device)
     wire.use(device)
     step, tensors = unpack(order.step, device)
     for tensor in tensors:

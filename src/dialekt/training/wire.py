@@ -6,10 +6,8 @@ No process group is made known to torch: libraries that see one share their own 
 
 import pickle
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,7 +15,7 @@ from torch import distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from dialekt.errors import UsageError
+from dialekt.training.launch import Launch
 
 LONGEST_WAIT = timedelta(days=7)
 """Helpers wait while the leader scores, mines or walks the stages before; a leader that dies is noticed at once."""
@@ -25,37 +23,11 @@ LONGEST_WAIT = timedelta(days=7)
 LEADER = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """What a launcher says to a process: which of how many it is, on its machine too, and where they meet."""
-
-    rank: int
-    size: int
-    local_rank: int
-    address: str
-    port: int
-
-    @classmethod
-    def read(cls, environment: Mapping[str, str]) -> Self | None:
-        """Return what torchrun or accelerate say, None where one process was started. Raises `UsageError`."""
-        try:
-            if int(environment.get("WORLD_SIZE", "1")) < 2:
-                return None
-            rank, size, local_rank, port = (
-                int(environment[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
-            )
-            return cls(rank, size, local_rank, environment["MASTER_ADDR"], port)
-        except (KeyError, ValueError) as error:
-            raise UsageError(
-                f"WORLD_SIZE is set, but the launcher's variables are not whole: {error}",
-                hint="start it with: torchrun --nproc-per-node 2 -m dialekt train",
-            ) from None
-
-    def device(self, kind: str) -> torch.device:
-        """Return this process's device of a kind; a worker that sees one GPU has that one."""
-        if kind != "cuda":
-            return torch.device(kind)
-        return torch.device("cuda", self.local_rank % torch.cuda.device_count())
+def device_of(launch: Launch, kind: str) -> torch.device:
+    """Return a process's device of a kind; a worker that sees one GPU has that one."""
+    if kind != "cuda":
+        return torch.device(kind)
+    return torch.device(kind, launch.local_rank % torch.cuda.device_count())
 
 
 class Wire:
@@ -65,7 +37,8 @@ class Wire:
         """Meet the others, which may take as long as it takes."""
         url = f"tcp://{launch.address}:{launch.port}"
         meeting = rendezvous(url, rank=launch.rank, world_size=launch.size, timeout=LONGEST_WAIT)
-        store, self.rank, self.size = next(meeting)
+        store, rank, size = next(meeting)
+        self.rank, self.size = int(rank), int(size)
         self._store = store
         orders = PrefixStore("orders", store)
         self._orders: Any = dist.ProcessGroupGloo(orders, self.rank, self.size, LONGEST_WAIT)
