@@ -1,6 +1,6 @@
 """Texts → vectors on the workers of a cluster: each loads the model once, and makes what one machine would make."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ class OpenEncoder:
 def embedder(cluster: Cluster, name: str, config: ModelConfig) -> EmbedParts:
     """Return who encodes parts with the model of this name or folder on the workers of a cluster."""
 
-    def embed(encoder: "Encoder", parts: Sequence[Part], _: ReportProgress) -> "Iterator[tuple[int, Embedded]]":
+    def embed(encoder: "Encoder", parts: Iterable[Part], _: ReportProgress) -> "Iterator[tuple[int, Embedded]]":
         return work_on(cluster, open_encoder(encoder, name, config, cluster.division), parts)
 
     return embed

@@ -80,11 +80,12 @@ class Encoders:
         """Return a function that encodes with a model; nothing is loaded before it is called."""
 
         def encode(texts: Sequence[str], role: Role) -> NDArray[np.float32]:
-            return self._encoder(model).encode(texts, role, progress=progress)
+            return self.encoder(model).encode(texts, role, progress=progress)
 
         return encode
 
-    def _encoder(self, model: IndexedModel) -> "Encoder":
+    def encoder(self, model: IndexedModel) -> "Encoder":
+        """Return a model, loaded."""
         from dialekt.models.encoder import Encoder
 
         if model.model_id not in self._loaded:

@@ -86,20 +86,17 @@ class _Piece:
 
     def is_whole(self, dimension: int) -> bool:
         """Whether an earlier run made it; the folder's key vouches for the texts it was made from."""
-        try:
-            return bool(_open(self.path).shape == (len(self.part.texts), dimension))
-        except (OSError, ValueError):
-            return False
+        return is_whole(self.path, (len(self.part.texts), dimension))
 
 
-EmbedParts = Callable[["Encoder", Sequence[Part], ReportProgress], Iterator[tuple[int, "Embedded"]]]
+EmbedParts = Callable[["Encoder", Iterable[Part], ReportProgress], Iterator[tuple[int, "Embedded"]]]
 """Encodes parts, in whatever order, and yields the place and the vectors of each; others may do it on more machines.
 
 It may report how many texts are done in the midst of a part.
 """
 
 
-def embed_here(encoder: "Encoder", parts: Sequence[Part], progress: ReportProgress) -> "Iterator[tuple[int, Embedded]]":
+def embed_here(encoder: "Encoder", parts: Iterable[Part], progress: ReportProgress) -> "Iterator[tuple[int, Embedded]]":
     """Encode one part after the other in this process."""
     done = 0
     for place, part in enumerate(parts):
@@ -128,7 +125,7 @@ def run(
     progress(Progress("encode", done, total))
     parts = [piece.part for piece in missing]
     for place, embedded in embed_parts(encoder, parts, _shifted(progress, done, total)) if parts else ():
-        _save(missing[place].path, [embedded.vectors], embedded.vectors.shape)
+        write_vectors(missing[place].path, embedded.vectors)
         tokens += embedded.tokens
         done += len(parts[place].texts)
         progress(Progress("encode", done, total))
@@ -190,6 +187,19 @@ def _put_together(side: _Side, pieces: Sequence[_Piece], out: Path, *, dimension
     blocks = (np.load(piece.path) for piece in pieces)
     _save(out / f"{_MATRICES[side.role]}.npy", blocks, (len(side.texts), dimension))
     write_atomic(out / f"{side.name}_ids.json", json.dumps(side.ids, ensure_ascii=False))
+
+
+def write_vectors(path: Path, vectors: NDArray[np.float32]) -> None:
+    """Write vectors (rows, dimension) as a file, whole or not at all."""
+    _save(path, [vectors], vectors.shape)
+
+
+def is_whole(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether there is a file of vectors of this shape (rows, dimension)."""
+    try:
+        return bool(_open(path).shape == shape)
+    except (OSError, ValueError):
+        return False
 
 
 def _save(path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, ...]) -> None:
