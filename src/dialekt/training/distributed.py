@@ -98,9 +98,11 @@ class Team:
 
     def close(self) -> None:
         """Let the helpers go; in the midst of a step they see the connection end."""
-        if self._is_whole:
-            with suppress(RuntimeError):  # a helper has died: the others see that
-                self._give([None] * self.size)
+        if not self._is_whole:
+            self._wire.cut()
+            return
+        with suppress(RuntimeError):  # a helper has died: the others see that
+            self._give([None] * self.size)
 
     def _set_up(self, step: "RankingStep", device: torch.device) -> None:
         """Give every helper the same step: its code by name, its weights tensor by tensor."""

@@ -53,6 +53,13 @@ class Wire:
             store = PrefixStore("tensors", self._store)
             self._tensors = dist.ProcessGroupNCCL(store, self.rank, self.size, options)
 
+    def cut(self) -> None:
+        """End all connections, whoever waits at their other ends; a process that dies does the same.
+
+        They end with their owners: aborting a group of gloo leaves its connections open (torch 2.13).
+        """
+        self._orders = self._tensors = None
+
     def give(self, helper: int, order: object) -> None:
         """Send an object to a helper."""
         content = torch.frombuffer(bytearray(pickle.dumps(order)), dtype=torch.uint8)
