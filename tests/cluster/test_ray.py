@@ -156,7 +156,18 @@ def check_index(home: Path) -> None:
     rows, names = [], []
     for place in ("local", "ray"):
         setting = f"index.path=index-{place}"
-        call = ["index", "build", "--model", "base", "--on", place, "--quiet", "--no-switch"]
+        call = [
+            "index",
+            "build",
+            "--model",
+            "base",
+            "--on",
+            place,
+            "--quiet",
+            "--no-switch",
+            "--set",
+            "cluster.workers=1",
+        ]
         assert main([*call, "--project", str(home), "--set", setting]) == 0
         with open_works(open_project(home, overrides=[setting])) as works:
             version = works.catalogue.versions()[0]

@@ -122,7 +122,7 @@ def test_a_helper_ends_when_its_leader_is_gone(
         team = current_team()
         assert team is not None
         team.backward(step, batch)
-        next(step.parameters()).register_hook(stop)
+        next(step.parameters()).register_hook(stop)  # type: ignore[no-untyped-call]
         with pytest.raises(KeyboardInterrupt):
             team.backward(step, batch)
     assert environment == {"RANK": "0", "WORLD_SIZE": "2"}
