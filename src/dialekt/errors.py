@@ -1,6 +1,7 @@
 """Every error that Dialekt raises on purpose: message, hint, exit code, HTTP status."""
 
 from pathlib import Path
+from typing import Any
 
 
 class DialektError(Exception):
@@ -16,6 +17,16 @@ class DialektError(Exception):
         self.hint = hint
         self.path = None if path is None else Path(path)
         self.line = line
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Come out of a pickle as it went in, whatever a subclass is made from: workers send their errors home."""
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(kind: type[DialektError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> DialektError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 class UsageError(DialektError):
@@ -54,6 +65,12 @@ class EndpointError(DialektError):
     def __init__(self, message: str, *, hint: str = "", upstream_status: int = 502):
         super().__init__(message, hint=hint)
         self.upstream_status = upstream_status
+
+
+class ClusterError(DialektError):
+    """The workers of a cluster cannot be had, or failed at their work for a reason that is not ours."""
+
+    status = 502
 
 
 class NotFoundError(DialektError):

@@ -1,8 +1,12 @@
 """The records that travel between rooms. Standard library only."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Protocol, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 class Split(StrEnum):
@@ -197,3 +201,24 @@ ReportProgress = Callable[[Progress], None]
 
 def no_progress(_: Progress) -> None:
     """Take a progress report and do nothing with it."""
+
+
+class Divide(Protocol):
+    """Does pieces of work, here or on other machines, and yields the place and the result of each as it is done.
+
+    `open_work` is called once in every process that takes part, to load what its pieces need.
+    """
+
+    def __call__(
+        self, open_work: Callable[[], Callable[[Item], Result]], items: Sequence[Item]
+    ) -> Iterator[tuple[int, Result]]:
+        """Do them all, each exactly once, in whatever order."""
+
+
+def one_by_one(
+    open_work: Callable[[], Callable[[Item], Result]], items: Sequence[Item]
+) -> Iterator[tuple[int, Result]]:
+    """Do one piece after the other in this process."""
+    work = open_work()
+    for place, item in enumerate(items):
+        yield place, work(item)

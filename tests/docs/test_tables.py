@@ -95,6 +95,6 @@ def test_messages_are_those_of_the_code() -> None:
     """Every message on the page of errors stands in the source, so that a search for it finds the page."""
     source = "".join(path.read_text(encoding="utf-8") for path in (REPOSITORY / "src").rglob("*.py"))
     words = re.sub(r"\{CONFIG_NAME\}", "dialekt.toml", source)
-    for heading in ("Settings and projects", "Input", "Models", "Serving", "Gates", "Disk"):
+    for heading in ("Settings and projects", "Input", "Models", "Serving", "Gates", "Several machines", "Disk"):
         for message, _ in rows(DOCS / "errors.md", heading):
             assert all(part.strip() in words for part in message.strip("`").split("…")), message

@@ -10,7 +10,7 @@ import typer
 from dialekt.cli.index_advise import advise_index
 from dialekt.cli.index_search import search_index
 from dialekt.cli.index_update import update_index
-from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
+from dialekt.cli.options import JsonOption, OnOption, ProjectOption, QuietOption, SetOption, with_place
 from dialekt.cli.screen import Screen, open_screen
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def build_index(
     model: ModelOption = None,
     switch: SwitchOption = True,
     override: OverrideOption = "",
+    on: OnOption = None,
     project: ProjectOption = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
@@ -48,7 +49,7 @@ def build_index(
     from dialekt.flow import releasing
 
     screen = open_screen("index.build", as_json=as_json, quiet=quiet)
-    _release(screen, releasing.build, project, settings, model=model, switch=switch, override=override)
+    _release(screen, releasing.build, project, with_place(settings, on), model=model, switch=switch, override=override)
 
 
 @app.command("migrate")
@@ -56,6 +57,7 @@ def migrate_index(
     model: ModelOption = None,
     switch: SwitchOption = True,
     override: OverrideOption = "",
+    on: OnOption = None,
     project: ProjectOption = None,
     settings: SetOption = None,
     as_json: JsonOption = False,
@@ -68,7 +70,9 @@ def migrate_index(
     from dialekt.flow import releasing
 
     screen = open_screen("index.migrate", as_json=as_json, quiet=quiet)
-    _release(screen, releasing.migrate, project, settings, model=model, switch=switch, override=override)
+    _release(
+        screen, releasing.migrate, project, with_place(settings, on), model=model, switch=switch, override=override
+    )
 
 
 @app.command("rollback")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
+from dialekt.cli.options import JsonOption, OnOption, ProjectOption, QuietOption, SetOption, with_place
 from dialekt.cli.screen import Screen, open_screen
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def mine(
     examples: Annotated[
         int, typer.Option("--examples", min=0, help="Show the texts of this many decisions per rule.")
     ] = 0,
+    on: OnOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -31,7 +32,7 @@ def mine(
 
     screen = open_screen("mine", as_json=as_json, quiet=quiet)
     wanted = [f"negatives.examples={examples}"] if examples else []
-    finished = walk(screen, project, [*(settings or []), *wanted], until=StageName.NEGATIVES)
+    finished = walk(screen, project, [*with_place(settings, on), *wanted], until=StageName.NEGATIVES)
     folder: Path = finished.record(StageName.NEGATIVES).folder
     audit = read_audit(folder)
     show_audit(screen, audit)

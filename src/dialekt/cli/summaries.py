@@ -30,6 +30,10 @@ def details(stage: StageName, facts: Facts) -> list[str]:
         general: Facts = facts["general"]
         values = f"{general['base']['value']:.3f} → {general['tuned']['value']:.3f}"
         lines.append(f"general queries: NDCG@10 {values}{'' if general['passed'] else ', more than allowed is lost'}")
+    if shared := facts.get("cluster"):
+        lines.append(f"{shared['workers']:,} workers of a Ray cluster ({shared['why']})")
+    elif facts.get("processes"):
+        lines.append(f"{facts['processes']:,} processes, started by a launcher")
     dropped: Mapping[str, int] = facts.get("dropped") or {}
     counts = [f"{count:,} {rule.replace('_', ' ')}" for rule, count in dropped.items() if count]
     if counts and stage is not StageName.NEGATIVES:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from dialekt.cli.options import JsonOption, ProjectOption, QuietOption, SetOption
+from dialekt.cli.options import JsonOption, OnOption, ProjectOption, QuietOption, SetOption, with_place
 from dialekt.cli.screen import open_screen
 
 EXAMPLES = """\b
@@ -16,6 +16,7 @@ Examples:
 
 
 def train(
+    on: OnOption = None,
     project: ProjectOption = None,
     settings: SetOption = None,
     budget: Annotated[
@@ -36,22 +37,32 @@ def train(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Run the journey up to the tuned model; with a budget of time, search for a better recipe on the dev queries."""
+    """Run the journey up to the tuned model; with a budget of time, search for a better recipe on the dev queries.
+
+    With torchrun or accelerate several processes share the training.
+    """
     from dialekt.cli.journeying import walk
     from dialekt.errors import UsageError
+    from dialekt.flow.launching import one_of_many
     from dialekt.flow.records import StageName
 
-    screen = open_screen("train", as_json=as_json, quiet=quiet)
-    if budget is not None:
-        from dialekt.cli.recipes import search
+    with one_of_many() as is_first:
+        if not is_first:
+            return
+        screen = open_screen("train", as_json=as_json, quiet=quiet)
+        placed = with_place(settings, on)
+        if budget is not None:
+            from dialekt.cli.recipes import search
 
-        search(screen, project, settings, budget=budget, write=write, keep_models=keep_models)
-        return
-    if write or keep_models:
-        raise UsageError(
-            f"{'--write' if write else '--keep-models'} does nothing without a search", hint="add --budget 30m"
-        )
-    finished = walk(screen, project, settings, until=StageName.TRAINING)
+            if on is not None:
+                raise UsageError("--budget searches on this machine", hint="leave out --on, or --budget")
+            search(screen, project, placed, budget=budget, write=write, keep_models=keep_models)
+            return
+        if write or keep_models:
+            raise UsageError(
+                f"{'--write' if write else '--keep-models'} does nothing without a search", hint="add --budget 30m"
+            )
+        finished = walk(screen, project, placed, until=StageName.TRAINING)
     record = finished.record(StageName.TRAINING)
     screen.results.print(str(record.folder / "model"), soft_wrap=True, markup=False)
     screen.results.print("next: dialekt evaluate")

@@ -2,6 +2,7 @@
 
 from dialekt.config.adaptation import AdaptationConfig, AdaptationMethod, JudgedBy, KeepRule
 from dialekt.config.adapter import AdapterConfig, AdapterKind
+from dialekt.config.cluster import ClusterConfig, Place
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativeSampling, NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, IndexEngine, Quantization, SearchConfig, SearchLog
@@ -33,6 +34,7 @@ __all__ = [
     "AdapterKind",
     "CleaningConfig",
     "ClickModel",
+    "ClusterConfig",
     "Config",
     "CorpusConfig",
     "CorpusFormat",
@@ -54,6 +56,7 @@ __all__ = [
     "NegativesConfig",
     "ObjectiveName",
     "PairsConfig",
+    "Place",
     "Precision",
     "ProjectConfig",
     "Quantization",

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from dialekt.config.adaptation import AdaptationConfig
 from dialekt.config.adapter import AdapterConfig
+from dialekt.config.cluster import ClusterConfig
 from dialekt.config.diagnosis import DiagnosisConfig
 from dialekt.config.examples import NegativesConfig, PairsConfig
 from dialekt.config.index import IndexConfig, SearchConfig
@@ -60,6 +61,7 @@ class Config(Section):
     index: IndexConfig = IndexConfig()
     serving: ServingConfig = ServingConfig()
     search: SearchConfig = SearchConfig()
+    cluster: ClusterConfig = ClusterConfig()
 
 
 def load_config(

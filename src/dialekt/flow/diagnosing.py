@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,8 +27,8 @@ def diagnose(project: Project, *, observer: Observer | None = None) -> StageReco
     queries only the documents are looked at. Raises `DialektError`.
     """
     watching = observer or SilentObserver()
-    with exclusive(project.artefacts):
-        bench = Workbench(project, may_download=True, documents_only=not has_queries(project))
+    opened = Workbench(project, may_download=True, documents_only=not has_queries(project))
+    with exclusive(project.artefacts), closing(opened) as bench:
         last = StageName.PAIRS if has_queries(project) else StageName.CORPUS
         for stage in stages_until(last, bench):
             skip_or_run(stage, bench, watching)

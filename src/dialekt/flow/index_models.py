@@ -81,11 +81,12 @@ class Encoders:
         """Return a function that encodes with a model; nothing is loaded before it is called."""
 
         def encode(texts: Sequence[str], role: Role) -> NDArray[np.float32]:
-            return self._encoder(model).encode(texts, role, progress=progress)
+            return self.encoder(model).encode(texts, role, progress=progress)
 
         return encode
 
-    def _encoder(self, model: IndexedModel) -> "TextEncoder":
+    def encoder(self, model: IndexedModel) -> "TextEncoder":
+        """Return a model, loaded."""
         from dialekt.models.encoders import load_encoder
 
         if model.model_id not in self._loaded:

@@ -4,7 +4,7 @@ import functools
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,7 @@ from dialekt.flow.clock import now
 from dialekt.flow.index_models import Encoders, IndexedModel, check_first_stage, model_of
 from dialekt.flow.project import Project
 from dialekt.flow.records import Observer, StageName
+from dialekt.flow.workers import Workers
 from dialekt.index.building import Known, any_of, compare, vectors_of, vectors_of_matrix
 from dialekt.index.documents import content_hash
 from dialekt.index.importing import ImportFacts, import_corpus
@@ -59,6 +60,7 @@ class IndexWorks:
         self.opened = opened
         self.catalogue = opened.catalogue
         self.encoders = Encoders(project.endpoint_vectors)
+        self.workers = Workers(project.config.cluster)
         self.progress = progress
 
     @property
@@ -87,7 +89,9 @@ def open_works(
     """Open the project's index for one command. Raises `NotFoundError` where there is none and none is to be made."""
     opened = OpenIndex.open(project.config.index.path, url=project.config.index.url, create=create)
     try:
-        yield IndexWorks(project, opened, progress=progress)
+        works = IndexWorks(project, opened, progress=progress)
+        with closing(works.workers):
+            yield works
     finally:
         opened.close()
 

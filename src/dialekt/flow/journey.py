@@ -1,6 +1,7 @@
 """One walk through the stages: plan → skip or run → record."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
 
 from dialekt.errors import ConfigError
@@ -29,8 +30,8 @@ def run(
     from the last checkpoint. Raises `DialektError`; what was finished before the error stays.
     """
     watching = observer or SilentObserver()
-    with exclusive(project.artefacts):
-        workbench = Workbench(project, may_download=True, documents_only=until is StageName.CORPUS)
+    opened = Workbench(project, may_download=True, documents_only=until is StageName.CORPUS)
+    with exclusive(project.artefacts), closing(opened) as workbench:
         return tuple(skip_or_run(stage, workbench, watching) for stage in stages_until(until, workbench))
 
 

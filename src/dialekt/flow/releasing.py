@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from dialekt.errors import GateError, ModelError, NotFoundError, StorageError, UsageError
 from dialekt.flow.clock import now
+from dialekt.flow.index_ahead import embedded_ahead
 from dialekt.flow.index_models import IndexedModel, find_model
 from dialekt.flow.indexing import (
     Estimate,
@@ -152,10 +153,11 @@ def _make(
     also = mapped_space(version.space) if MIXED in release.facts and not completes else ""
     ahead = estimate(works, version, embed, known, also=also)
     wishes.announce(ahead)
-    filled = fill(
-        works.opened, version.name, embed, known=known, also=also,
-        chunk_documents=works.config.chunk_documents, progress=works.progress,
-    )  # fmt: skip
+    with embedded_ahead(works, model, version, known, also=also) as embed_chunk:
+        filled = fill(
+            works.opened, version.name, embed_chunk, known=known, also=also,
+            chunk_documents=works.config.chunk_documents, progress=works.progress,
+        )  # fmt: skip
     switching.catch_up(works.opened, version.name, embed)
     if completes:
         works.catalogue.forget_fact(release.name, MIXED)

@@ -1,11 +1,16 @@
 """The training stage and the skills of other rooms that it is given: dev scores and re-mining."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialekt.config import Config, TunedSide
+from dialekt.errors import UsageError
 from dialekt.flow import adapting, forgetting
+from dialekt.flow.artefacts import Artefact
+from dialekt.flow.facts import plain
+from dialekt.flow.project import Project
 from dialekt.flow.records import StageName
 from dialekt.flow.settings import larger_model_config
 from dialekt.flow.workbench import Workbench
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
     from dialekt.evaluation.dev import DevSet
     from dialekt.negatives.remining import Reminer
     from dialekt.negatives.stage import NegativesInputs
+    from dialekt.training.launch import Launch
     from dialekt.training.records import EncodeFunction
 
 DEV_DOCUMENTS = (400, 1_500)  # scoring dev must cost little beside the training between two scores
@@ -25,7 +31,45 @@ PAIRS_PER_DEV_DOCUMENT = 4
 
 
 def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
-    """Pairs and hard negatives → a tuned model, its best mixture with the base chosen on the dev queries."""
+    """Pairs and hard negatives → a tuned model, in this process or led by a worker of a cluster."""
+    workers = workbench.workers
+    if not workers.are_elsewhere or adapting.is_adapter(workbench.config):  # an adapter is done before workers start
+        return train_here(workbench, out, progress=progress)
+    from dialekt.cluster.fitting import Parts, fit
+    from dialekt.training.distributed import current_team, help_along
+    from dialekt.training.wire import meet
+
+    if current_team() is not None:
+        raise UsageError(
+            "a launcher has started several processes, and cluster.on = 'ray' asks for a cluster's",
+            hint="leave one of the two out",
+        )
+    workers.join(progress)
+    parts = Parts(meet, LeadTraining(workbench.project, dict(workbench.artefacts), out), help_along)
+    return workers.recorded(fit(workers.cluster, parts, folder=out, progress=progress))
+
+
+@dataclass(frozen=True, slots=True)
+class LeadTraining:
+    """The training stage in another process, of which it is told all that a walk knows."""
+
+    project: Project
+    artefacts: dict[StageName, Artefact]
+    out: Path
+
+    def __call__(self, launch: "Launch | None", progress: ReportProgress) -> object:
+        """Train, and return the facts; with a launch, share every step with the processes that it names."""
+        from dialekt.training.distributed import leading
+
+        workbench = Workbench(self.project)
+        workbench.artefacts = self.artefacts
+        with leading(launch) if launch else nullcontext():
+            return train_here(workbench, self.out, progress=progress)
+
+
+def train_here(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
+    """Tune the model, its best mixture with the base chosen on the dev queries."""
+    from dialekt.training.distributed import current_team
     from dialekt.training.records import TrainingInputs
 
     config = workbench.config
@@ -49,7 +93,9 @@ def train(workbench: Workbench, out: Path, *, progress: ReportProgress) -> objec
         watch=workbench.watch_dev,
         start=adapted_model(workbench),
     )
-    return adapting.train_by_method(workbench, config.training, inputs, [examiner.dev_set], out, progress=progress)
+    team = current_team()
+    facts = adapting.train_by_method(workbench, config.training, inputs, [examiner.dev_set], out, progress=progress)
+    return facts if team is None else plain(facts) | {"processes": team.size}
 
 
 @dataclass(frozen=True, slots=True)

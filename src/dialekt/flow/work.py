@@ -133,14 +133,21 @@ def encode_with_base(workbench: Workbench, out: Path, *, progress: ReportProgres
     """Documents and all queries → vectors of the base model."""
     from dialekt.models import vectors
 
-    return vectors.run(workbench.base_encoder, _vectors_inputs(workbench, tuple(Split)), out, progress=progress)
+    workbench.workers.join(progress)
+    embed_parts = workbench.workers.embed_parts(workbench.config.model.base, workbench.config.model)
+    inputs = _vectors_inputs(workbench, tuple(Split))
+    facts = vectors.run(workbench.base_encoder, inputs, out, embed_parts=embed_parts, progress=progress)
+    return workbench.workers.recorded(facts)
 
 
 def mine_negatives(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
     """Pairs, documents and base vectors → hard negatives and an audit of every rule."""
     from dialekt.negatives import stage
 
-    return stage.run(workbench.config.negatives, teaching.negatives_inputs(workbench), out, progress=progress)
+    workbench.workers.join(progress)
+    inputs, divide = teaching.negatives_inputs(workbench), workbench.workers.divide
+    facts = stage.run(workbench.config.negatives, inputs, out, divide=divide, progress=progress)
+    return workbench.workers.recorded(facts)
 
 
 def encode_with_tuned(workbench: Workbench, out: Path, *, progress: ReportProgress) -> object:
@@ -150,7 +157,11 @@ def encode_with_tuned(workbench: Workbench, out: Path, *, progress: ReportProgre
     inputs = replace(_vectors_inputs(workbench, HELD_OUT), documents=teaching.frozen_documents(workbench))
     match adapting.method_of(workbench.config):
         case TrainingMethod.FULL | TrainingMethod.LORA:
-            return vectors.run(workbench.load(str(workbench.tuned_model)), inputs, out, progress=progress)
+            name = str(workbench.tuned_model)
+            workbench.workers.join(progress)
+            embed_parts = workbench.workers.embed_parts(name, workbench.config.model)
+            facts = vectors.run(workbench.load(name), inputs, out, embed_parts=embed_parts, progress=progress)
+            return workbench.workers.recorded(facts)
         case TrainingMethod.ADAPTER:
             maps = adapting.tuned_maps(workbench)
             return vectors.move(workbench.folder(StageName.BASE_VECTORS), inputs, out, maps=maps, progress=progress)

@@ -13,6 +13,7 @@ from dialekt.flow.artefacts import Artefact, ArtefactStore, Lookup, Recipe
 from dialekt.flow.project import Project
 from dialekt.flow.records import StageName
 from dialekt.flow.sources import SourceHashes
+from dialekt.flow.workers import Workers
 from dialekt.store.hashing import hash_json
 from dialekt.types import ReportProgress
 
@@ -40,6 +41,11 @@ class Workbench:
         self.artefacts: dict[StageName, Artefact] = {}
         self.watch_dev: Callable[[float, float], None] | None = None
         self.examiner: Examiner | None = None
+        self.workers = Workers(self.config.cluster)
+
+    def close(self) -> None:
+        """Let the workers of a cluster go."""
+        self.workers.close()
 
     def with_config(self, config: Config) -> "Workbench":
         """Return a workbench for another configuration of the same project, with the artefacts that are there."""

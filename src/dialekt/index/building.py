@@ -5,7 +5,7 @@ last chunk that was stored, and a build that is done twice does nothing.
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,10 +130,11 @@ def fill(
     difference = compare(opened.documents, engine, spaces=(found.space, also))
     _tidy(opened, version, difference)
     reused = 0
-    for start in range(0, len(difference.missing), chunk_documents):
-        chunk = difference.missing[start : start + chunk_documents]
+    done = 0
+    for chunk in chunks(difference.missing, chunk_documents):
         reused += _store(opened, found, chunk, embed, known=known)
-        progress(Progress("embed", start + len(chunk), len(difference.missing), note=_reuse_note(reused)))
+        done += len(chunk)
+        progress(Progress("embed", done, len(difference.missing), note=_reuse_note(reused)))
     with opened.holding(version):
         engine.finish(progress=progress)  # also of a version that has grown: what is made already costs little
         if found.state is State.BUILDING:
@@ -148,6 +149,21 @@ def fill(
         kept=difference.kept,
         removed=len(difference.gone),
         seconds=time.monotonic() - started,
+    )
+
+
+def chunks(ids: Sequence[str], documents: int) -> Iterator[Sequence[str]]:
+    """Yield ids in the chunks that are embedded and stored at once."""
+    for start in range(0, len(ids), documents):
+        yield ids[start : start + documents]
+
+
+def new_contents(units: Sequence[Document], known: Known) -> list[str]:
+    """Return the contents of a chunk that have to be embedded: each once, without those whose vectors are known."""
+    hashes = [content_hash(unit) for unit in units]
+    vectors = known(hashes)
+    return list(
+        {content: unit.content for content, unit in zip(hashes, units, strict=True) if content not in vectors}.values()
     )
 
 

@@ -44,17 +44,27 @@ class Encoder:
         *,
         precision: Precision,
         load_documents: "Callable[[], Encoder] | None" = None,
+        tokens_per_batch: int | None = None,
     ):
         self.model = model
         self.contract = contract
         self.precision = precision
         self._tokenizer = BulkTokenizer.of(model.tokenizer, contract.max_tokens)
-        self._batch_tokens = batch_tokens(model.device.type)
+        self.tokens_per_batch = tokens_per_batch or batch_tokens(model.device.type)
         self._load_documents = load_documents
 
     @classmethod
-    def load(cls, name: str, config: ModelConfig, *, precision: Precision | None = None) -> Self:
+    def load(
+        cls,
+        name: str,
+        config: ModelConfig,
+        *,
+        precision: Precision | None = None,
+        tokens_per_batch: int | None = None,
+    ) -> Self:
         """Load a model by folder or name; without `precision` in the fastest of this machine.
+
+        Two machines make the same vectors with the same precision and the same `tokens_per_batch`, padded ones.
 
         Raises `ModelError`.
         """
@@ -64,9 +74,14 @@ class Encoder:
             model.to(torch.bfloat16)
 
         def load_documents() -> Encoder:
-            return Encoder.load(str(find_document_encoder(name, config)), config, precision=precision)
+            return Encoder.load(
+                str(find_document_encoder(name, config)), config, precision=precision, tokens_per_batch=tokens_per_batch
+            )
 
-        return cls(model.eval(), contract, precision=precision, load_documents=load_documents)
+        return cls(
+            model.eval(), contract,
+            precision=precision, load_documents=load_documents, tokens_per_batch=tokens_per_batch,
+        )  # fmt: skip
 
     @classmethod
     def of(cls, model: SentenceTransformer, contract: EncodingContract, *, precision: Precision | None = None) -> Self:
@@ -140,7 +155,7 @@ class Encoder:
         assert self._tokenizer is not None
         token_ids = self._tokenizer.token_ids(texts, prompt)
         lengths = np.array([len(ids) for ids in token_ids])
-        for rows in budget_batches(lengths, self._batch_tokens):
+        for rows in budget_batches(lengths, self.tokens_per_batch):
             yield rows, self._features([token_ids[row] for row in rows])
 
     def _takes_token_ids(self) -> bool:
@@ -150,7 +165,7 @@ class Encoder:
 
     def _library_batches(self, texts: Sequence[str], prompt: str) -> Iterator[tuple[NDArray[np.int64], dict[str, Any]]]:
         lengths = np.array([len(text) // 4 + 1 for text in texts]).clip(max=self.contract.max_tokens)
-        for rows in budget_batches(lengths, self._batch_tokens):
+        for rows in budget_batches(lengths, self.tokens_per_batch):
             features = self.model.preprocess([texts[row] for row in rows], prompt=prompt or None)
             yield rows, _to_device(features, self.model.device)
 

@@ -41,7 +41,8 @@ class InterruptCallback(TrainerCallback):  # type: ignore[misc]
         self._former: dict[int, Any] = {}
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """Watch the signals; only the main thread may."""
+        """Watch the signals; only the main thread may, and `stop_training` serves the others."""
+        _WATCHING.append(self)
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._former[number] = signal.signal(number, self._note)
@@ -52,6 +53,8 @@ class InterruptCallback(TrainerCallback):  # type: ignore[misc]
 
     def restore(self) -> None:
         """Give the signals back to whoever had them."""
+        if self in _WATCHING:
+            _WATCHING.remove(self)
         for number, handler in self._former.items():
             signal.signal(number, handler)
         self._former = {}
@@ -65,6 +68,21 @@ class InterruptCallback(TrainerCallback):  # type: ignore[misc]
     def _note(self, _: int, __: FrameType | None) -> None:
         self.interrupted = True
         self.restore()
+
+
+_WATCHING: list[InterruptCallback] = []
+
+
+def stop_training() -> None:
+    """Ask the training of this process to stop after its step, as Ctrl-C does where a signal can come.
+
+    Raises KeyboardInterrupt at once where there is no training to save, or it was asked before.
+    """
+    if not _WATCHING:
+        raise KeyboardInterrupt
+    watching = _WATCHING[-1]
+    watching.interrupted = True
+    watching.restore()
 
 
 def last_checkpoint(folder: Path) -> Path | None:

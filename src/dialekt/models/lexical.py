@@ -27,6 +27,10 @@ class Analyzer:
         self.language = language
         self._terms: dict[str, str | None] = {}
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out what is made again when it is needed; a stemmer cannot be pickled."""
+        return {"language": self.language, "_terms": {}}
+
     @cached_property
     def _stop_words(self) -> frozenset[str]:
         return stop_words(self.language)

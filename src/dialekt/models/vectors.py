@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -18,7 +18,7 @@ from dialekt.store.tables import read_records
 from dialekt.types import Document, Progress, Query, ReportProgress, Role, Split, no_progress
 
 if TYPE_CHECKING:
-    from dialekt.models.text_encoder import TextEncoder
+    from dialekt.models.text_encoder import Embedded, TextEncoder
 
 STAGE_VERSION = 1
 PART_TEXTS = 2_048
@@ -66,6 +66,14 @@ class Vectors:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Texts that are encoded together, always the same ones: up to `PART_TEXTS` of one role."""
+
+    texts: Sequence[str]
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _Side:
     name: str
     role: Role
@@ -73,40 +81,73 @@ class _Side:
     texts: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Encoded:
-    tokens: int
-    resumed_texts: int
+@dataclass(frozen=True, slots=True, eq=False)
+class _Piece:
+    """A part, and the file that its vectors go into."""
+
+    path: Path
+    part: Part
+
+    def is_whole(self, dimension: int) -> bool:
+        """Whether an earlier run made it; the folder's key vouches for the texts it was made from."""
+        return is_whole(self.path, (len(self.part.texts), dimension))
+
+
+EmbedParts = Callable[["TextEncoder", Iterable[Part], ReportProgress], Iterator[tuple[int, "Embedded"]]]
+"""Encodes parts, in whatever order, and yields the place and the vectors of each; others may do it on more machines.
+
+It may report how many texts are done in the midst of a part.
+"""
+
+
+def embed_here(
+    encoder: "TextEncoder", parts: Iterable[Part], progress: ReportProgress
+) -> "Iterator[tuple[int, Embedded]]":
+    """Encode one part after the other in this process."""
+    done = 0
+    for place, part in enumerate(parts):
+        yield place, encoder.embed(part.texts, part.role, progress=_counted_from(done, progress))
+        done += len(part.texts)
 
 
 def run(
-    encoder: "TextEncoder", inputs: VectorsInputs, out: Path, *, progress: ReportProgress = no_progress
+    encoder: "TextEncoder",
+    inputs: VectorsInputs,
+    out: Path,
+    *,
+    embed_parts: EmbedParts = embed_here,
+    progress: ReportProgress = no_progress,
 ) -> VectorsFacts:
     """Encode all documents and the queries of the wanted splits into `out`."""
     start = time.perf_counter()
-    sides = _read_sides(inputs)
-    total = sum(len(side.texts) for side in sides)
-    tokens, resumed, done = 0, 0, 0
-    for side in sides:
-        if side.role is Role.DOCUMENT and inputs.documents is not None:
-            _take_documents(inputs.documents, side, out)
-            encoded = _Encoded(tokens=0, resumed_texts=0)
-        else:
-            encoded = _encode_side(encoder, side, out, _shifted(progress, done, total))
-        tokens += encoded.tokens
-        resumed += encoded.resumed_texts
-        done += len(side.texts)
+    documents, queries = _read_sides(inputs)
+    encoded = (documents, queries) if inputs.documents is None else (queries,)
+    if inputs.documents is not None:
+        _take_documents(inputs.documents, documents, out)
+    pieces = {side: _pieces(side, out) for side in encoded}
+    missing = [piece for of_side in pieces.values() for piece in of_side if not piece.is_whole(encoder.dimension)]
+    total, left = len(documents.ids) + len(queries.ids), sum(len(piece.part.texts) for piece in missing)
+    tokens, done = 0, total - left
+    progress(Progress("encode", done, total))
+    parts = [piece.part for piece in missing]
+    for place, embedded in embed_parts(encoder, parts, _shifted(progress, done, total)) if parts else ():
+        write_vectors(missing[place].path, embedded.vectors)
+        tokens += embedded.tokens
+        done += len(parts[place].texts)
+        progress(Progress("encode", done, total))
+    for side, of_side in pieces.items():
+        _put_together(side, of_side, out, dimension=encoder.dimension)
     with disk_errors(out):
         shutil.rmtree(out / "parts", ignore_errors=True)
     seconds = time.perf_counter() - start
     return VectorsFacts(
-        documents=len(sides[0].ids),
-        queries=len(sides[1].ids),
+        documents=len(documents.ids),
+        queries=len(queries.ids),
         dimension=encoder.dimension,
         tokens=tokens,
         seconds=seconds,
         tokens_per_second=tokens / seconds,
-        resumed_texts=resumed,
+        resumed_texts=sum(len(side.ids) for side in encoded) - left,
         precision=encoder.precision.value,
     )
 
@@ -182,24 +223,31 @@ def _take_documents(source: Path, side: _Side, out: Path) -> None:
             shutil.copyfile(source / name, out / name)
 
 
-def _encode_side(encoder: "TextEncoder", side: _Side, out: Path, progress: ReportProgress) -> _Encoded:
-    """Encode one side part by part, then put the parts together."""
-    tokens, resumed = 0, 0
-    paths = []
-    for first in range(0, len(side.texts), PART_TEXTS):
-        texts = side.texts[first : first + PART_TEXTS]
-        path = out / "parts" / f"{side.name}-{first:09d}.npy"
-        if _is_whole(path, (len(texts), encoder.dimension)):
-            resumed += len(texts)
-        else:
-            embedded = encoder.embed(texts, side.role, progress=_shifted(progress, first, len(side.texts)))
-            tokens += embedded.tokens
-            _save(path, [embedded.vectors], embedded.vectors.shape)
-        paths.append(path)
-        progress(Progress("", first + len(texts), len(side.texts)))
-    _save(out / f"{_MATRICES[side.role]}.npy", map(np.load, paths), (len(side.texts), encoder.dimension))
+def _pieces(side: _Side, out: Path) -> list[_Piece]:
+    """Divide one side; the place of a text alone decides which piece it is in."""
+    return [
+        _Piece(out / "parts" / f"{side.name}-{first:09d}.npy", Part(side.texts[first : first + PART_TEXTS], side.role))
+        for first in range(0, len(side.texts), PART_TEXTS)
+    ]
+
+
+def _put_together(side: _Side, pieces: Sequence[_Piece], out: Path, *, dimension: int) -> None:
+    blocks = (np.load(piece.path) for piece in pieces)
+    _save(out / f"{_MATRICES[side.role]}.npy", blocks, (len(side.texts), dimension))
     write_atomic(out / f"{side.name}_ids.json", json.dumps(side.ids, ensure_ascii=False))
-    return _Encoded(tokens, resumed)
+
+
+def write_vectors(path: Path, vectors: NDArray[np.float32]) -> None:
+    """Write vectors (rows, dimension) as a file, whole or not at all."""
+    _save(path, [vectors], vectors.shape)
+
+
+def is_whole(path: Path, shape: tuple[int, int]) -> bool:
+    """Whether there is a file of vectors of this shape (rows, dimension)."""
+    try:
+        return bool(_open(path).shape == shape)
+    except (OSError, ValueError):
+        return False
 
 
 def _save(path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, ...]) -> None:
@@ -216,14 +264,6 @@ def _save(path: Path, blocks: Iterable[NDArray[np.float32]], shape: tuple[int, .
             for block in blocks:
                 file.write(np.ascontiguousarray(block, dtype="<f4").data)
         temporary.replace(path)
-
-
-def _is_whole(path: Path, shape: tuple[int, int]) -> bool:
-    """Whether a part of an earlier run is there; the folder's key vouches for the texts it was made from."""
-    try:
-        return bool(_open(path).shape == shape)
-    except (OSError, ValueError):
-        return False
 
 
 def _open(path: Path) -> NDArray[np.float32]:
@@ -247,6 +287,10 @@ def _load_side(folder: Path, name: str, role: Role) -> tuple[list[str], NDArray[
     if len(ids) != len(vectors):
         raise StorageError(f"{len(ids)} ids and {len(vectors)} vectors", path=vectors_path, hint="run the stage again")
     return ids, vectors
+
+
+def _counted_from(first: int, progress: ReportProgress) -> ReportProgress:
+    return lambda step: progress(Progress("", first + step.done))
 
 
 def _shifted(progress: ReportProgress, first: int, total: int) -> ReportProgress:

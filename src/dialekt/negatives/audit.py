@@ -151,6 +151,19 @@ class Tally:
         self._add_histograms(case, verdicts)
         self._add_examples(case, verdicts)
 
+    def join(self, later: "Tally") -> None:
+        """Add what another tally counted on later blocks."""
+        self._fates += later._fates
+        self._ratios += later._ratios
+        self._ranks += later._ranks
+        self._rank_sum += later._rank_sum
+        self._several += later._several
+        self._queries += later._queries
+        self._without += later._without
+        self._short += later._short
+        for examples, more in zip(self._examples, later._examples, strict=True):
+            examples.extend(more[: self._wanted_examples - len(examples)])
+
     def _add_histograms(self, case: Case, verdicts: Verdicts) -> None:
         rows, columns = np.nonzero(verdicts == KEPT)
         positive_scores = case.positive_scores[rows]

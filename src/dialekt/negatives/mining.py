@@ -1,6 +1,6 @@
 """Mining: candidates, guard and draw over blocks of queries, for any vectors of the same corpus and queries."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,7 +23,7 @@ from dialekt.negatives.ragged import Integers
 from dialekt.negatives.rules import KEPT, RETRIEVERS, Verdicts
 from dialekt.negatives.sampling import Hashes, draw, hash_ids, order_of_choice, random_order
 from dialekt.negatives.tables import MiningTables
-from dialekt.types import HardNegative, Progress, ReportProgress, Retriever, no_progress
+from dialekt.types import Divide, HardNegative, Progress, ReportProgress, Retriever, no_progress, one_by_one
 
 QUERIES_PER_BLOCK = 2048
 CELLS_PER_BLOCK = 1_000_000  # candidates at a time: about 150 MB of arrays
@@ -49,6 +49,50 @@ class Mining:
     audit: Audit
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class MinedBlock:
+    """What mining found for one block of queries, and its part of the account."""
+
+    selection: Selection
+    tally: Tally
+
+
+class Miner:
+    """Mines for a block of queries; blocks know nothing of each other, so any process may do any of them.
+
+    `query_vectors` (queries, dimension) and `document_vectors` (documents, dimension) are L2-normalised and in the
+    order of the tables; the latter may be memory-mapped.
+    """
+
+    def __init__(
+        self,
+        config: NegativesConfig,
+        tables: MiningTables,
+        query_vectors: Floats,
+        document_vectors: Floats,
+        *,
+        seed: int,
+    ) -> None:
+        self._config = config
+        self._tables = tables
+        self._query_vectors = query_vectors
+        self._document_vectors = document_vectors
+        self._seed = seed
+        self._hashes = _hash_tables(tables) if config.sampling is NegativeSampling.RANDOM else None
+
+    def __call__(self, rows: range) -> MinedBlock:
+        """Choose hard negatives for the queries of these rows."""
+        config = self._config
+        vectors = np.asarray(self._query_vectors[rows.start : rows.stop], dtype=np.float32)
+        case = _open_case(config, self._tables, vectors, self._document_vectors, start=rows.start)
+        random = None if self._hashes is None else _random_numbers(case, *self._hashes, seed=self._seed)
+        order = order_of_choice(case.candidates, random, config.sampling)
+        verdicts = draw(judge(case), order, per_query=config.per_query)
+        tally = Tally(per_query=config.per_query, examples=config.examples)
+        tally.add(case, verdicts)
+        return MinedBlock(_select(case, verdicts, order), tally)
+
+
 def mine(
     config: NegativesConfig,
     tables: MiningTables,
@@ -61,27 +105,40 @@ def mine(
 ) -> Mining:
     """Choose hard negatives for every query of `tables`; the same call serves re-mining with a newer model's vectors.
 
-    `query_vectors` (queries, dimension) and `document_vectors` (documents, dimension) are L2-normalised and in the
-    order of the tables; the latter may be memory-mapped. Memory grows with queries + documents, never with their
-    product: candidates live for one block of queries, and the size of a block changes nothing in the result.
+    Vectors are as `Miner` takes them. Memory grows with queries + documents, never with their product: candidates live
+    for one block of queries, and the size of a block changes nothing in the result.
     """
-    tally = Tally(per_query=config.per_query, examples=config.examples)
-    hashes = _hash_tables(tables) if config.sampling is NegativeSampling.RANDOM else None
-    parts: list[Selection] = []
+
+    def open_miner() -> Miner:
+        return Miner(config, tables, query_vectors, document_vectors, seed=seed)
+
+    return mine_blocks(config, tables, open_miner, queries_per_block=queries_per_block, progress=progress)
+
+
+def mine_blocks(
+    config: NegativesConfig,
+    tables: MiningTables,
+    open_miner: Callable[[], Miner],
+    *,
+    queries_per_block: int = QUERIES_PER_BLOCK,
+    divide: Divide = one_by_one,
+    progress: ReportProgress = no_progress,
+) -> Mining:
+    """Mine block by block, in whatever process and order; the result is that of one process."""
     query_count = len(tables.queries.ids) if config.per_query else 0
-    block = min(queries_per_block, largest_block(config, tables))
-    for start in range(0, query_count, block):
-        progress(Progress("hard negatives", start, query_count))
-        stop = min(start + block, query_count)
-        vectors = np.asarray(query_vectors[start:stop], dtype=np.float32)
-        case = _open_case(config, tables, vectors, document_vectors, start=start)
-        random = None if hashes is None else _random_numbers(case, *hashes, seed=seed)
-        order = order_of_choice(case.candidates, random, config.sampling)
-        verdicts = draw(judge(case), order, per_query=config.per_query)
-        tally.add(case, verdicts)
-        parts.append(_select(case, verdicts, order))
-    progress(Progress("hard negatives", query_count, query_count))
-    return Mining(_join(parts), tally.finish())
+    size = min(queries_per_block, largest_block(config, tables))
+    blocks = [range(start, min(start + size, query_count)) for start in range(0, query_count, size)]
+    mined: dict[int, MinedBlock] = {}
+    done = 0
+    progress(Progress("hard negatives", done, query_count))
+    for place, block in divide(open_miner, blocks) if blocks else ():
+        mined[place] = block
+        done += len(blocks[place])
+        progress(Progress("hard negatives", done, query_count))
+    tally = Tally(per_query=config.per_query, examples=config.examples)
+    for place in range(len(blocks)):
+        tally.join(mined[place].tally)
+    return Mining(_join([mined[place].selection for place in range(len(blocks))]), tally.finish())
 
 
 def largest_block(config: NegativesConfig, tables: MiningTables) -> int:

@@ -55,7 +55,7 @@ class Reminer:
 
     def _document_vectors(self, encode: EncodeFunction, sources: Sources) -> Floats:
         if self._frozen_documents:
-            return vectors_in_order(self._inputs.vectors, sources)[1]
+            return vectors_in_order(self._inputs.vectors, sources.tables)[1]
         ids = sources.tables.documents.ids
         documents = sources.document_texts(set(ids))
         return encode([documents[document_id] for document_id in ids], Role.DOCUMENT)

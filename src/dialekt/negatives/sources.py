@@ -20,7 +20,18 @@ from dialekt.negatives.tables import (
 from dialekt.negatives.words import kept_hits, search_words
 from dialekt.store.language import read_language
 from dialekt.store.tables import read_records
-from dialekt.types import Document, Pair, Qrel, Query, ReportProgress, Retriever, Split, no_progress
+from dialekt.types import (
+    Divide,
+    Document,
+    Pair,
+    Qrel,
+    Query,
+    ReportProgress,
+    Retriever,
+    Split,
+    no_progress,
+    one_by_one,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,12 @@ class Sources:
 
 
 def read_sources(
-    config: NegativesConfig, inputs: NegativesInputs, *, hits: Path, progress: ReportProgress = no_progress
+    config: NegativesConfig,
+    inputs: NegativesInputs,
+    *,
+    hits: Path,
+    divide: Divide = one_by_one,
+    progress: ReportProgress = no_progress,
 ) -> Sources:
     """Read the artefacts into tables. BM25's hits are taken from the folder `hits` if it has them, else searched."""
     documents = _documents(inputs)
@@ -80,18 +96,19 @@ def read_sources(
                 list(texts.values()),
                 depth=config.depth,
                 language=read_language(inputs.corpus / "documents.parquet"),
+                divide=divide,
                 progress=progress,
             )
     unknown = sum(negative.document_id not in codes for negative in given)
     return Sources(inputs, MiningTables(table, queries, lexical), texts, unknown)
 
 
-def vectors_in_order(folder: Path, sources: Sources) -> tuple[Floats, Floats]:
+def vectors_in_order(folder: Path, tables: MiningTables) -> tuple[Floats, Floats]:
     """Return query and document vectors in the order of the tables; raise `StorageError` for those of others."""
     from dialekt.models.vectors import load_vectors
 
     vectors = load_vectors(folder)
-    documents, queries = sources.tables.documents, sources.tables.queries
+    documents, queries = tables.documents, tables.queries
     if vectors.document_ids != documents.ids:
         raise StorageError(
             "the document vectors were made from another corpus",

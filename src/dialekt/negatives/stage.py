@@ -6,12 +6,13 @@ from pathlib import Path
 from dialekt.config import NegativesConfig
 from dialekt.errors import ConfigError
 from dialekt.negatives.audit import Audit, with_texts, write_audit
-from dialekt.negatives.mining import Mining, hard_negatives, mine
+from dialekt.negatives.mining import Miner, Mining, hard_negatives, mine_blocks
 from dialekt.negatives.rules import MEANINGS, Rule
 from dialekt.negatives.sources import NegativesInputs, Sources, read_sources, vectors_in_order
+from dialekt.negatives.tables import MiningTables
 from dialekt.negatives.words import keep_hits
 from dialekt.store.tables import write_records
-from dialekt.types import HardNegative, ReportProgress, no_progress
+from dialekt.types import Divide, HardNegative, ReportProgress, no_progress, one_by_one
 
 STAGE_VERSION = 2
 NEGATIVES_NAME = "negatives.parquet"
@@ -40,8 +41,26 @@ class NegativesFacts:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _OpenMiner:
+    """Opens the vectors where the mining is done: they lie in files, and are too large to send."""
+
+    config: NegativesConfig
+    tables: MiningTables
+    vectors: Path
+    seed: int
+
+    def __call__(self) -> Miner:
+        return Miner(self.config, self.tables, *vectors_in_order(self.vectors, self.tables), seed=self.seed)
+
+
 def run(
-    config: NegativesConfig, inputs: NegativesInputs, out: Path, *, progress: ReportProgress = no_progress
+    config: NegativesConfig,
+    inputs: NegativesInputs,
+    out: Path,
+    *,
+    divide: Divide = one_by_one,
+    progress: ReportProgress = no_progress,
 ) -> NegativesFacts:
     """Mine hard negatives for the train queries into `out/negatives.parquet`, with `out/audit.json`.
 
@@ -49,12 +68,12 @@ def run(
     `ConfigError` for an option that could do nothing, `StorageError` when the artefacts do not belong together.
     """
     check_options(config)
-    sources = read_sources(config, inputs, hits=out, progress=progress)
+    sources = read_sources(config, inputs, hits=out, divide=divide, progress=progress)
     if sources.tables.lexical_rows is not None:
         keep_hits(out, sources.tables.lexical_rows)
     _check_any_source(config, sources)
-    query_vectors, document_vectors = vectors_in_order(inputs.vectors, sources)
-    mining = mine(config, sources.tables, query_vectors, document_vectors, seed=inputs.seed, progress=progress)
+    open_miner = _OpenMiner(config, sources.tables, inputs.vectors, inputs.seed)
+    mining = mine_blocks(config, sources.tables, open_miner, divide=divide, progress=progress)
     write_records(out / NEGATIVES_NAME, hard_negatives(mining.selection, sources.tables), HardNegative)
     audit = mining.audit
     if config.examples:

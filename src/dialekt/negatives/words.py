@@ -2,6 +2,8 @@
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,22 @@ from numpy.typing import NDArray
 
 from dialekt.models.lexical import Bm25
 from dialekt.store.atomic import write_atomic
-from dialekt.types import Language, Progress, ReportProgress, no_progress
+from dialekt.types import Divide, Language, Progress, ReportProgress, no_progress, one_by_one
 
 LEXICAL_NAME = "bm25_rows.npy"
 QUERIES_PER_SEARCH = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class WordSearch:
+    """Searches the words of a block of queries."""
+
+    index: Bm25
+    depth: int
+
+    def __call__(self, queries: Sequence[str]) -> NDArray[np.int32]:
+        """Return the rows of the best documents (queries, depth), best first, filled up with -1."""
+        return self.index.search(queries, self.depth).indices.astype(np.int32)
 
 
 def search_words(
@@ -21,18 +35,28 @@ def search_words(
     *,
     depth: int,
     language: Language | None = None,
+    divide: Divide = one_by_one,
     progress: ReportProgress = no_progress,
 ) -> NDArray[np.int32]:
-    """Return the rows of the best documents of every query (queries, depth), best first, filled up with -1."""
+    """Return the rows of the best documents of every query (queries, depth), best first, filled up with -1.
+
+    The index is made once; the queries are divided.
+    """
     depth = min(depth, len(contents))
-    index = Bm25.build(contents, language=language, progress=progress)
+    search = WordSearch(Bm25.build(contents, language=language, progress=progress), depth)
     rows = np.full((len(queries), depth), -1, dtype=np.int32)
-    for start in range(0, len(queries), QUERIES_PER_SEARCH):
-        progress(Progress("search words", start, len(queries)))
-        block = slice(start, start + QUERIES_PER_SEARCH)
-        rows[block] = index.search(queries[block], depth).indices
-    progress(Progress("search words", len(queries), len(queries)))
+    blocks = [queries[start : start + QUERIES_PER_SEARCH] for start in range(0, len(queries), QUERIES_PER_SEARCH)]
+    done = 0
+    progress(Progress("search words", done, len(queries)))
+    for place, found in divide(partial(_itself, search), blocks) if blocks else ():
+        rows[place * QUERIES_PER_SEARCH :][: len(found)] = found
+        done += len(found)
+        progress(Progress("search words", done, len(queries)))
     return rows
+
+
+def _itself(search: WordSearch) -> WordSearch:
+    return search
 
 
 def keep_hits(folder: Path, rows: NDArray[np.int32]) -> None:

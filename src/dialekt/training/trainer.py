@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 from dialekt.config import Precision
 from dialekt.training.batches import Piece, Plan, StepBatch, TextBatch, collate
 from dialekt.training.derive import Recipe
+from dialekt.training.distributed import current_team
 from dialekt.training.examples import Examples
 from dialekt.training.lazy_embedding import LazyAdamW, LazyEmbedding
 from dialekt.training.objective import Objective
@@ -174,7 +175,7 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
     ) -> Tensor:
         """Compute loss and gradients of one step."""
         model.train()
-        return self.loss.run(inputs["batch"].to(self.args.device), self.accelerator.backward)
+        return gradients_of(self.loss, inputs["batch"].to(self.args.device), self.accelerator.backward)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
         """Return AdamW; where word embeddings are read lazily, one that updates their touched rows alone."""
@@ -209,13 +210,19 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
         load_model(self.model, Path(checkpoint_path) / WEIGHTS)
 
 
+def gradients_of(step: RankingStep, batch: StepBatch, backward: Callable[[Tensor], None]) -> Tensor:
+    """Compute the gradients of a step, with the help of other processes where there are some; return the loss."""
+    team = current_team()
+    return step.run(batch, backward) if team is None else team.backward(step, batch)
+
+
 def seconds_per_step(step: RankingStep, batches: list[StepBatch], device: torch.device) -> float:
     """Measure forward and backward over a few batches; the weights stay as they are."""
     seconds = []
     step.train()
     for batch in batches:
         start = time.perf_counter()
-        step.run(batch.to(device), lambda loss: loss.backward())  # type: ignore[no-untyped-call]
+        gradients_of(step, batch.to(device), lambda loss: loss.backward())  # type: ignore[no-untyped-call]
         seconds.append(time.perf_counter() - start)
         step.zero_grad(set_to_none=True)
     return float(np.median(np.array(seconds)))
