@@ -33,6 +33,13 @@ class LazyEmbedding(nn.Embedding):
         self._places[self.touched] = torch.arange(len(self.touched), device=token_ids.device)
         self.rows = self.weight.detach()[self.touched].requires_grad_()
 
+    def adopt(self, token_ids: Tensor) -> None:
+        """Begin and end a step over some ids whose gradient has arrived at the whole table."""
+        gradient, self.weight.grad = self.weight.grad, None
+        self.open(token_ids)
+        if self.rows is not None and gradient is not None:
+            self.rows.grad = gradient[self.touched]
+
     def close(self) -> None:
         """End the step: from now on the whole table is read."""
         self.rows = None

@@ -13,7 +13,6 @@ from dialekt.models.machine import device_memory_bytes, fastest_precision
 from dialekt.models.vectors import load_vectors
 from dialekt.store.tables import read_records
 from dialekt.training.derive import Machine, Recipe, derive_recipe
-from dialekt.training.distributed import current_team
 from dialekt.training.examples import Examples, build_examples
 from dialekt.training.lazy_embedding import make_lazy
 from dialekt.training.objective import Objective, choose_terms, wants_grades
@@ -75,7 +74,7 @@ def open_session(config: TrainingConfig, inputs: TrainingInputs, out: Path, prog
     recipe = replace(recipe, derived={**recipe.derived, **noted})
     examples = examples.cut(max_query_tokens=recipe.max_query_tokens, max_document_tokens=recipe.max_document_tokens)
     transformer = transformer_of(encoder)
-    lazy = None if transformer is None or current_team() is not None else make_lazy(transformer)
+    lazy = None if transformer is None else make_lazy(transformer)
     step = RankingStep(encoder.model, objective=objective, recipe=recipe, embedding=lazy)
     trained = sum(weights.numel() for weights in step.parameters() if weights.requires_grad)
     return Session(config, inputs, out, encoder, partner, examples, recipe, step, trained, progress)

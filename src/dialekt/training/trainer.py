@@ -212,8 +212,15 @@ class PairTrainer(SentenceTransformerTrainer):  # type: ignore[misc]
 
 def gradients_of(step: RankingStep, batch: StepBatch, backward: Callable[[Tensor], None]) -> Tensor:
     """Compute the gradients of a step, with the help of other processes where there are some; return the loss."""
-    team = current_team()
-    return step.run(batch, backward) if team is None else team.backward(step, batch)
+    team, embedding = current_team(), step.embedding
+    if team is None:
+        return step.run(batch, backward)
+    if embedding is None:
+        return team.backward(step, batch)
+    embedding.close()  # the others know no rows of a step
+    loss = team.backward(step, batch)
+    embedding.adopt(batch.token_ids)
+    return loss
 
 
 def seconds_per_step(step: RankingStep, batches: list[StepBatch], device: torch.device) -> float:
