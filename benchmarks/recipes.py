@@ -81,7 +81,7 @@ class Outcome:
         found = next(
             one
             for one in self.evaluation["comparisons"]
-            if (one["system"], one["reference"], one["metric"]) == ("tuned", "base", "NDCG@10")
+            if (one["system"], one["against"], one["metric"]) == ("tuned", "base", "NDCG@10")
         )
         return f"{found['difference']:+.3f} ({found['low']:+.3f} to {found['high']:+.3f})"
 
