@@ -5,7 +5,6 @@ command, goes on from there. Ray Train keeps none of its own.
 """
 
 import shutil
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -121,10 +120,12 @@ def fit(cluster: Cluster, parts: Parts[Launch, Facts], *, folder: Path, progress
     ray = import_ray()
     with quietly():
         line = ray.remote(num_cpus=0)(_Line).remote()
-        work = _Worker(parts, line, folder)
-        outcome = _Outcome(lambda: _trainer(work, cluster.division, folder).fit())
+        run = ray.remote(num_cpus=0, max_retries=0)(_run)
+        ending = run.remote(_Worker(parts, line, folder), cluster.division, folder)
     try:
-        end = _watch(outcome, ray, line, progress)
+        end = _watch(ray, ending, line, progress)
+    except ray.exceptions.RayError as error:
+        raise failed(error) from error
     finally:
         shutil.rmtree(folder / RUN_NAME, ignore_errors=True)
     if end.error is not None:
@@ -135,43 +136,29 @@ def fit(cluster: Cluster, parts: Parts[Launch, Facts], *, folder: Path, progress
     return facts
 
 
-class _Outcome:
-    """A training in a thread of its own, so that this one hears Ctrl-C and tells how far it has come."""
-
-    def __init__(self, run: Callable[[], Any]) -> None:
-        self._run = run
-        self._result: Any = None
-        self._error: Exception | None = None
-        self.thread = threading.Thread(target=self._keep, name="ray-train", daemon=True)
-        self.thread.start()
-
-    def _keep(self) -> None:
-        try:
-            with own_environment():
-                self._result = self._run()
-        except Exception as error:  # noqa: BLE001 - raised again where it is waited for
-            self._error = error
-
-    def end(self) -> _End[Any]:
-        """Return what came of it."""
-        if self._error is not None:
-            raise failed(self._error) from self._error
-        found: _End[Any] = self._result.return_value
-        return found
-
-
-def _watch(outcome: _Outcome, ray: Any, line: Any, progress: ReportProgress) -> _End[Any]:
+def _watch(ray: Any, ending: Any, line: Any, progress: ReportProgress) -> _End[Any]:
     """Wait for the end. The first Ctrl-C is passed on, so that the step is saved; a second one is not waited for."""
     try:
-        while outcome.thread.is_alive():
-            outcome.thread.join(SECONDS_BETWEEN_LOOKS)
+        while not ray.wait([ending], timeout=SECONDS_BETWEEN_LOOKS)[0]:
             if (latest := ray.get(line.read.remote())) is not None:
                 progress(latest)
     except KeyboardInterrupt:
         ray.get(line.stop.remote())
-        outcome.thread.join()
-    with quietly():
-        return outcome.end()
+    end: _End[Any] = ray.get(ending)
+    return end
+
+
+def _run(work: _Worker[Any, Any], division: Division, folder: Path) -> _End[Any]:
+    """Train, in a task of its own: Ray Train waits where no Ctrl-C comes, and answers none itself."""
+    from ray.exceptions import RayError
+    from ray.train import TrainingFailedError
+
+    with quietly(), own_environment():
+        try:
+            end: _End[Any] = _trainer(work, division, folder).fit().return_value
+        except (RayError, TrainingFailedError) as error:
+            return _End(None, failed(error))
+    return end
 
 
 def _trainer(work: _Worker[Any, Any], division: Division, folder: Path) -> Any:
