@@ -31,8 +31,9 @@ from dialekt.models.encoder import Encoder
 from dialekt.models.machine import fastest_precision
 from dialekt.store.rows import read_rows
 from dialekt.training.batches import plan_steps
-from dialekt.training.derive import Recipe
+from dialekt.training.derive import TEXTS_PER_PIECE, Recipe
 from dialekt.training.examples import Examples, build_examples
+from dialekt.training.lazy_embedding import make_lazy
 from dialekt.training.objective import Objective
 from dialekt.training.preparing import prepare_model
 from dialekt.training.trainer import ExampleSource, PairTrainer, PlannedSteps, RankingStep
@@ -133,7 +134,9 @@ def our_seconds(
     examples = _examples(pairs, loaded, settings)
     recipe = _recipe(settings, precision)
     plan = plan_steps(examples, batch_size=settings.batch_size, queries_per_document=1, epochs=1, seed=settings.seed)
-    step = RankingStep(loaded.model, objective=Objective((loaded.dimension,), 0.05), recipe=recipe)
+    objective = Objective((loaded.dimension,), 0.05)
+    lazy = make_lazy(loaded.model[0].auto_model)
+    step = RankingStep(loaded.model, objective=objective, recipe=recipe, embedding=lazy)
     prepared = time.perf_counter() - began
     with tempfile.TemporaryDirectory() as folder:
         trainer = PairTrainer(
@@ -168,6 +171,7 @@ def _recipe(settings: Settings, precision: Precision) -> Recipe:
         precision=precision,
         evaluations=1,
         mask_above=None,
+        texts_per_piece=TEXTS_PER_PIECE,
         derived={},
     )
 

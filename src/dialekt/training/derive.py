@@ -14,6 +14,11 @@ from dialekt.training.records import LEAST_DOCUMENT_TOKENS, Derived
 BYTES_PER_TOKEN_AND_LAYER = 40
 """Activations kept for the backward pass: about 40 numbers of a hidden width per token and layer (plain attention)."""
 
+TEXTS_PER_PIECE = 16
+"""Texts that go through the model together on a CPU: enough to fill its matrix units, few enough to be of like length."""
+
+TEXTS_PER_PIECE_ON_GPU = 512
+
 MOST_FROZEN_NEGATIVES = 8
 """Hard negatives per document where no document is encoded."""
 
@@ -46,6 +51,7 @@ class Recipe:
     precision: Precision
     evaluations: int
     mask_above: float | None
+    texts_per_piece: int
     derived: Mapping[str, Derived]
 
 
@@ -110,6 +116,7 @@ def derive_recipe(
         precision=precision,
         evaluations=int(choices.number("evaluations", config.evaluations, *_evaluations(pairs, epochs))),
         mask_above=config.mask_above,
+        texts_per_piece=TEXTS_PER_PIECE_ON_GPU if on_gpu else TEXTS_PER_PIECE,
         derived=choices.derived,
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from dialekt.config import ModelConfig
 from dialekt.types import HardNegative, Role
 
-STAGE_VERSION = 4  # here and not in stage.py, so that skipping a finished training does not load torch
+STAGE_VERSION = 5  # here and not in stage.py, so that skipping a finished training does not load torch
 
 LEAST_DOCUMENT_TOKENS = 128
 """What training reads of a document where the user sets no limit, on the slowest device."""

@@ -24,8 +24,6 @@ from dialekt.training.lazy_embedding import LazyAdamW, LazyEmbedding
 from dialekt.training.objective import Objective
 
 WEIGHTS = "model.safetensors"
-TEXTS_PER_PIECE = 32
-"""Texts encoded together: enough to fill the matrix units, few enough that their lengths are alike."""
 
 
 @dataclass(slots=True)
@@ -57,7 +55,7 @@ class PlannedSteps(Dataset[dict[str, StepBatch]]):
             self.source.examples,
             self.plan.steps[index],
             hard_negatives=self.recipe.hard_negatives,
-            piece=Piece(TEXTS_PER_PIECE, self.recipe.mini_batch_tokens),
+            piece=Piece(self.recipe.texts_per_piece, self.recipe.mini_batch_tokens),
             pad_id=self.pad_id,
             seed=self.seed + index,
             mask_above=self.recipe.mask_above,
