@@ -15,7 +15,7 @@ BYTES_PER_TOKEN_AND_LAYER = 40
 """Activations kept for the backward pass: about 40 numbers of a hidden width per token and layer (plain attention)."""
 
 TEXTS_PER_PIECE = 16
-"""Texts that go through the model together on a CPU: enough to fill its matrix units, few enough to be of like length."""
+"""Texts that go through the model together on a CPU: enough for its matrix units, few enough to be of like length."""
 
 TEXTS_PER_PIECE_ON_GPU = 512
 
