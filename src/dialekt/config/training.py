@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import Field, field_validator
 
@@ -43,6 +43,10 @@ class TrainingMethod(StrEnum):
     FULL = "full"
     LORA = "lora"
     ADAPTER = "adapter"
+
+
+TAUGHT_OBJECTIVES = frozenset({ObjectiveName.LISTWISE, ObjectiveName.MARGIN_MSE, ObjectiveName.EMBEDDING})
+"""Objectives that follow a cross-encoder or a larger embedding model, beside the pairs."""
 
 
 class TrainingConfig(Section):
@@ -133,6 +137,12 @@ class TrainingConfig(Section):
     interpolate: bool = Field(
         default=True, description="choose the mixture of base and tuned weights on the dev queries"
     )
+
+    def without_teachers(self) -> Self:
+        """Return the settings of a short training that is given pairs and negatives alone."""
+        kept = {name: weight for name, weight in (self.objectives or {}).items() if name not in TAUGHT_OBJECTIVES}
+        sources = {name: value for name, value in self.objective_sources.items() if name in kept}
+        return self.model_copy(update={"objectives": kept or None, "objective_sources": sources, "distil_from": None})
 
     @field_validator("objectives", mode="before")
     @classmethod

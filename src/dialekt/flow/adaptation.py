@@ -25,15 +25,8 @@ _PRUNED: dict[str, Any] = {
     "interpolate": False,
     "remine_every": None,
     "time_limit_minutes": None,
-    "objectives": None,
-    "objective_sources": {},
-    "distil_from": None,
-    "mask_above": None,
 }
-"""The short training has no choice to make: its last step is what dev judges, and every start gets as many steps.
-
-It learns from pairs and negatives alone, whatever else the training of the project does.
-"""
+"""The short training has no choice to make: its last step is what dev judges, and every start gets as many steps."""
 
 
 def is_on(config: Config) -> bool:
@@ -107,7 +100,7 @@ class _Asking:
         from dialekt.training import stage
 
         _write_examples(self.workbench, folder)
-        training = self.workbench.config.training.model_copy(update=_PRUNED)
+        training = self.workbench.config.training.without_teachers().model_copy(update=_PRUNED)
 
         def report(step: Progress) -> None:
             progress(Progress(f"short training: {step.label}", step.done, step.total, step.note))
@@ -129,6 +122,7 @@ class _Asking:
             score_dev=self.examiner.score,
             dev_texts=self.examiner.dev_set.texts,
             document_vectors=teaching.frozen_documents(workbench),
+            base_vectors=workbench.folder(StageName.BASE_VECTORS),
             start=model,
         )
 
@@ -154,9 +148,9 @@ def _training_settings(config: Config) -> dict[str, Any]:
     """Return what the short training depends on; nothing where dev judges the models as they are."""
     if config.adaptation.judged_by is JudgedBy.ZERO_SHOT:
         return teaching.tuned_side(config)
-    return section("training", "side", "seed", "distil_api_key_variable", *_PRUNED)(config) | teaching.tuned_side(
+    return section("training", "side", "seed", "distil_from", "distil_api_key_variable", *_PRUNED)(
         config
-    )
+    ) | teaching.tuned_side(config)
 
 
 ADAPTATION = Stage(

@@ -104,8 +104,9 @@ def _fit(probes: Probes, chosen: frozenset[str], folder: Path, *, seed: int, lim
         dev_texts=probes.choosing.texts,
         made_dev_queries=bool(workbench.artefacts[StageName.PAIRS].manifest.facts["made_dev_queries"]),
         document_vectors=_frozen(probes),
+        base_vectors=workbench.folder(StageName.BASE_VECTORS),
     )
-    training = config.training.model_copy(
+    training = config.training.without_teachers().model_copy(
         update={
             "evaluations": 2,
             "remine_every": None,
