@@ -85,7 +85,7 @@ def _differences(default: Trial, others: Sequence[Trial]) -> NDArray[np.float64]
 def _reason(study: Study, best: Trial, *, kept: int, gain: float, low: float) -> str:
     """Say in words why this recipe is kept."""
     if kept:
-        return f"trial {best.number} is better on dev by more than chance among these trials"
+        return "it is better on dev by more than chance among these trials"
     if len(study.done(Fidelity.FULL)) == 1:
         if len(study.trials) == 1:
             return "the budget left no time to try another recipe"

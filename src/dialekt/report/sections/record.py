@@ -177,7 +177,7 @@ def _leak_sentence(evaluation: EvaluationFacts) -> str:
 
 def _expected(facts: Mapping[str, Facts]) -> list[str]:
     """Return the stages that this journey has: some only where they were asked for, judgments where nothing else is."""
-    optional = {"logs", "synthesis", "teacher", "general"}
+    optional = {"logs", "synthesis", "teacher", "teacher_vectors", "general", "adaptation"}
     if {"logs", "synthesis"} & facts.keys():
         optional |= {"judgments", "split"}
     return [stage for stage in formats.STAGE_LABELS if stage not in optional]
