@@ -35,7 +35,7 @@ def _found(winner: int) -> dict[str, Any]:
             "gain": 0.029,
             "low": 0.011 if winner else -0.002,
             "high": 0.047,
-            "reason": "trial 4 is better on dev by more than chance among these trials"
+            "reason": "it is better on dev by more than chance among these trials"
             if winner
             else "it can be chance",
         },
