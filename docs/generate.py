@@ -139,7 +139,7 @@ def _kind(entry: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
     if "enum" in entry:
         return "one of " + ", ".join(f"`{value}`" for value in entry["enum"])
     if entry["type"] == "object":
-        return "table of numbers"
+        return "table of lists" if entry.get("additionalProperties", {}).get("type") == "array" else "table of numbers"
     if entry["type"] == "array":
         return "list of texts" if "$ref" in entry["items"] else f"list of {_kind(entry['items'], definitions)}"
     names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}

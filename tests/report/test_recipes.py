@@ -35,9 +35,7 @@ def _found(winner: int) -> dict[str, Any]:
             "gain": 0.029,
             "low": 0.011 if winner else -0.002,
             "high": 0.047,
-            "reason": "it is better on dev by more than chance among these trials"
-            if winner
-            else "it can be chance",
+            "reason": "it is better on dev by more than chance among these trials" if winner else "it can be chance",
         },
         "winner_key": "abc",
         "spent_seconds": 1790.0,

@@ -75,6 +75,17 @@ def test_merged_matrices_give_the_same_vectors(tiny_model: Path) -> None:
     np.testing.assert_allclose(encoder.encode(["the pump is cold", "a red door"], Role.DOCUMENT), before, atol=1e-5)
 
 
+def test_lora_starts_from_an_adapted_model(training_inputs: Build, tiny_model: Path, tmp_path: Path) -> None:
+    """The base that the result may be mixed with is scored without the matrices, and mixes with the merged weights."""
+    adapted = tmp_path / "adapted"
+    stage.run(CONFIG.model_copy(update={"epochs": 1.0}), training_inputs(), adapted)
+    quick = LORA.model_copy(update={"epochs": 2.0, "interpolate": True})
+    facts = stage.run(quick, training_inputs(start=adapted / "model"), tmp_path / "out")
+    plain = stage.run(CONFIG.model_copy(update={"epochs": 1.0}), training_inputs(), tmp_path / "plain")
+    assert facts.base_dev_ndcg == plain.base_dev_ndcg
+    assert weights_of(tmp_path / "out" / "model").keys() == weights_of(tiny_model).keys()
+
+
 def test_a_stopped_lora_run_goes_on(training_inputs: Build, tmp_path: Path) -> None:
     """Checkpoints hold the low-rank matrices: a stopped run ends with the weights of one that was not."""
     whole, parts = tmp_path / "whole", tmp_path / "parts"

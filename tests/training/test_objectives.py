@@ -190,6 +190,8 @@ def test_a_judged_grade_orders_documents(training_inputs: Build, problem: Proble
         ({"objectives": {ObjectiveName.EMBEDDING: 1.0}}, "'embedding', but there is nothing"),
         ({"objectives": {ObjectiveName.RANKING: 1.0}, "distil_from": "x"}, "distil_from is set"),
         ({"objective_sources": {ObjectiveName.COSENT: (PairSource.LOGS,)}}, "names 'cosent', which is not minimised"),
+        ({"objective_sources": {ObjectiveName.RANKING: (PairSource.LOGS,)}}, "there is no pair of logs for 'ranking'"),
+        ({"objectives": {ObjectiveName.COSENT: 1.0}, "remine_every": 1.0}, "an objective learns from grades"),
     ],
 )
 def test_objectives_without_data_are_refused(

@@ -45,7 +45,10 @@ class TrainingMethod(StrEnum):
     ADAPTER = "adapter"
 
 
-TAUGHT_OBJECTIVES = frozenset({ObjectiveName.LISTWISE, ObjectiveName.MARGIN_MSE, ObjectiveName.EMBEDDING})
+SCORED_OBJECTIVES = frozenset({ObjectiveName.LISTWISE, ObjectiveName.MARGIN_MSE})
+"""Objectives that follow a cross-encoder's scores."""
+
+TAUGHT_OBJECTIVES = SCORED_OBJECTIVES | {ObjectiveName.EMBEDDING}
 """Objectives that follow a cross-encoder or a larger embedding model, beside the pairs."""
 
 
@@ -138,11 +141,19 @@ class TrainingConfig(Section):
         default=True, description="choose the mixture of base and tuned weights on the dev queries"
     )
 
+    def without_scores(self) -> Self:
+        """Return the settings where there is no cross-encoder: objectives that follow one are left out."""
+        return self._without(SCORED_OBJECTIVES)
+
     def without_teachers(self) -> Self:
         """Return the settings of a short training that is given pairs and negatives alone."""
-        kept = {name: weight for name, weight in (self.objectives or {}).items() if name not in TAUGHT_OBJECTIVES}
-        sources = {name: value for name, value in self.objective_sources.items() if name in kept}
-        return self.model_copy(update={"objectives": kept or None, "objective_sources": sources, "distil_from": None})
+        return self._without(TAUGHT_OBJECTIVES).model_copy(update={"distil_from": None})
+
+    def _without(self, names: frozenset[ObjectiveName]) -> Self:
+        kept = {name: weight for name, weight in (self.objectives or {}).items() if name not in names}
+        named = kept if self.objectives else frozenset(ObjectiveName) - names
+        sources = {name: value for name, value in self.objective_sources.items() if name in named}
+        return self.model_copy(update={"objectives": kept or None, "objective_sources": sources})
 
     @field_validator("objectives", mode="before")
     @classmethod

@@ -90,7 +90,9 @@ def _sources(config: Config, whole: Mapping[StageName, StageRecord]) -> list[_So
     teacher = whole.get(StageName.TEACHER)
     if teacher is not None and teacher.facts["used"]:
         none = config.teacher.model_copy(update={"model": None})
-        found.append(_Source("teacher", teacher.facts["scored"], config.model_copy(update={"teacher": none})))
+        training = config.training.without_scores()
+        without = config.model_copy(update={"teacher": none, "training": training})
+        found.append(_Source("teacher", teacher.facts["scored"], without))
     return found
 
 

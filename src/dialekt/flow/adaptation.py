@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dialekt.config import Config, JudgedBy
+from dialekt.errors import ConfigError
 from dialekt.flow import teaching
+from dialekt.flow.adapting import is_adapter
 from dialekt.flow.records import StageName
 from dialekt.flow.settings import MINIMUM_GRADE, MODEL, SEED, base_model, section, setting, settings
 from dialekt.flow.workbench import Stage, Workbench
@@ -145,7 +147,15 @@ def _write_examples(workbench: Workbench, folder: Path) -> None:
 
 
 def _training_settings(config: Config) -> dict[str, Any]:
-    """Return what the short training depends on; nothing where dev judges the models as they are."""
+    """Return what the short training depends on; nothing where dev judges the models as they are.
+
+    Raises `ConfigError` where an adapter is trained, which leaves weights as they are.
+    """
+    if is_adapter(config):
+        raise ConfigError(
+            "adaptation.methods changes weights, and an adapter leaves them as they are",
+            hint="unset it, or train with another training.method",
+        )
     if config.adaptation.judged_by is JudgedBy.ZERO_SHOT:
         return teaching.tuned_side(config)
     return section("training", "side", "seed", "distil_from", "distil_api_key_variable", *_PRUNED)(

@@ -1,5 +1,7 @@
 """The walk of `dialekt adapt`: up to the adaptation, with the documents alone where there are no queries."""
 
+from contextlib import closing
+
 from dialekt.errors import ConfigError
 from dialekt.flow.adaptation import ADAPTATION, is_on
 from dialekt.flow.diagnosing import has_queries
@@ -20,8 +22,8 @@ def adapt(project: Project, *, observer: Observer | None = None) -> StageRecord:
         raise ConfigError("adaptation.methods is empty", hint="set it, for example to ['mlm']")
     watching = observer or SilentObserver()
     asked = has_queries(project)
-    with exclusive(project.artefacts):
-        bench = Workbench(project, may_download=True, documents_only=not asked)
+    opened = Workbench(project, may_download=True, documents_only=not asked)
+    with exclusive(project.artefacts), closing(opened) as bench:
         last = StageName.TEACHER if project.config.teacher.model is not None else StageName.NEGATIVES
         for stage in stages_until(last if asked else StageName.CORPUS, bench):
             skip_or_run(stage, bench, watching)

@@ -60,11 +60,6 @@ def method_settings(config: Config) -> dict[str, Any]:
         own = method_of(config)
         return {} if own is TrainingMethod.FULL else {"training.method": own.value}
     check_settings(config.training, config.adapter)
-    if config.adaptation.methods:
-        raise ConfigError(
-            "adaptation.methods changes weights, and an adapter leaves them as they are",
-            hint="unset it, or train with another training.method",
-        )
     if config.teacher.model == TRAINED_HERE and is_endpoint(config.model.base):
         raise ConfigError(
             f"teacher.model = {TRAINED_HERE!r} starts from the base model's weights, and they are out of reach",

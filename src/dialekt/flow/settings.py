@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from dialekt.config import TRAINED_HERE, Config, ModelConfig
+from dialekt.errors import ConfigError
 from dialekt.flow.workbench import Workbench
+from dialekt.models.endpoint import is_endpoint
 
 Settings = Callable[[Config], dict[str, Any]]
 
@@ -55,10 +57,8 @@ def teacher_model(workbench: Workbench) -> dict[str, str]:
 
 def larger_model(workbench: Workbench) -> dict[str, str]:
     """Identify the embedding model whose cosines training learns by its content."""
-    from dialekt.models.encoders import describe
-
     config = larger_model_config(workbench.config)
-    return {"larger model": describe(config.base, config)}
+    return {"larger model": workbench.model_id(config.base, config)}
 
 
 def larger_model_config(config: Config) -> ModelConfig:
@@ -66,6 +66,11 @@ def larger_model_config(config: Config) -> ModelConfig:
     name = config.training.distil_from
     assert name is not None
     key = config.training.distil_api_key_variable
+    if key is not None and not is_endpoint(name):
+        raise ConfigError(
+            f"training.distil_api_key_variable = {key!r}, but training.distil_from = {name!r} is no endpoint",
+            hint="unset it, or name an endpoint: openai:https://host/v1#model",
+        )
     return ModelConfig(base=name, device=config.model.device, api_key_variable=key)
 
 

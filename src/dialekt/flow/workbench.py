@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dialekt.config import CONFIG_NAME, Config
+from dialekt.config import CONFIG_NAME, Config, ModelConfig
 from dialekt.errors import ConfigError
 from dialekt.flow.artefacts import Artefact, ArtefactStore, Lookup, Recipe
 from dialekt.flow.project import Project
@@ -120,12 +120,15 @@ class Workbench:
 
     @cached_property
     def base_model_id(self) -> str:
-        """The content id of the base model: a Hub model has one only once it is on this machine."""
+        """The content id of the base model."""
+        return self.model_id(self.config.model.base, self.config.model)
+
+    def model_id(self, name: str, config: ModelConfig) -> str:
+        """Return the content id of a model: one on the Hub has one only once it is on this machine."""
         from dialekt.models.base import fetch_model
         from dialekt.models.encoders import describe
         from dialekt.models.endpoint import is_endpoint
 
-        name, config = self.config.model.base, self.config.model
         found = describe(name, config)
         if found != name or not self._may_download or is_endpoint(name):
             return found

@@ -10,7 +10,16 @@ from dialekt.config import AdapterConfig, AdapterKind, TrainingConfig, TunedSide
 from dialekt.errors import ConfigError
 from dialekt.training.records import Derived
 
-IDLE = ("remine_every", "mini_batch_tokens", "max_query_tokens", "max_document_tokens", "precision")
+IDLE = (
+    "remine_every",
+    "mini_batch_tokens",
+    "max_query_tokens",
+    "max_document_tokens",
+    "precision",
+    "lora_rank",
+    "frozen_layers",
+    "freeze_embeddings",
+)
 """Settings of training that do nothing where no weight of the base model is touched."""
 
 BATCH = 128
@@ -55,10 +64,10 @@ class AdapterRecipe:
 def check_settings(training: TrainingConfig, adapter: AdapterConfig) -> None:
     """Raise `ConfigError` for settings that would do nothing."""
     for name in IDLE:
-        if getattr(training, name) is not None:
+        if getattr(training, name):
             raise ConfigError(
                 f"training.{name} = {getattr(training, name)!r} does nothing where an adapter is trained",
-                hint=f'unset it; the base model\'s vectors are read, not made: training.method = "adapter", {name}',
+                hint="unset it: an adapter reads the base model's vectors and changes none of its weights",
             )
     if adapter.hidden_dimension is not None and adapter.kind is not AdapterKind.MLP:
         raise ConfigError(

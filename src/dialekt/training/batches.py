@@ -222,6 +222,7 @@ def _draw_negatives(
     drawn = [np.zeros(0, dtype=np.int32)]
     for document in np.unique(positives) if count else ():
         mined = np.unique(np.concatenate([examples.negatives[query] for query in queries[positives == document]]))
+        mined = mined[mined != document]
         drawn.append(mined if len(mined) <= count else rng.choice(mined, count, replace=False))
     return np.concatenate(drawn)
 

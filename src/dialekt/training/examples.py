@@ -147,7 +147,9 @@ def build_examples(
         pair_weight=np.array([pair.weight for pair in pairs], dtype=np.float32),
         kin=kin,
         answer_codes=_codes(answers, kin),
-        negatives=_negative_rows(negatives, query_row, document_row, behind=judged if graded else ()),
+        negatives=_negative_rows(
+            negatives, query_row, document_row, behind=_unpaired(judged, pair_query, pair_document) if graded else ()
+        ),
         weak_negatives=_weak_negatives(negatives, query_row, document_row),
         pair_source=np.array([SOURCES.index(pair.source) for pair in pairs], dtype=np.int8),
         grades=grades,
@@ -186,6 +188,14 @@ def _judged(qrels: Sequence[Qrel], query_row: Mapping[str, int], kept: Sequence[
         for qrel in qrels
         if qrel.query_id in query_row and qrel.document_id in by_parent
     ]
+
+
+def _unpaired(
+    judged: Sequence[_Judged], pair_query: NDArray[np.int32], pair_document: NDArray[np.int32]
+) -> list[_Judged]:
+    """Return the judgments of documents that are no pair of their query."""
+    paired = set(zip(pair_query.tolist(), pair_document.tolist(), strict=True))
+    return [one for one in judged if (one.query, one.unit) not in paired]
 
 
 def _grades(

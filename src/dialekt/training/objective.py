@@ -1,6 +1,6 @@
 """What a training step minimises: objectives with weights, each on the sources that it may learn from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, replace
 
 import torch
@@ -92,12 +92,18 @@ def choose_terms(config: TrainingConfig, examples: Examples, derived: dict[str, 
             "training.distil_from is set, but no objective learns from it",
             hint="add 'embedding' to training.objectives",
         )
+    if config.remine_every is not None and GRADED & set(weights):
+        raise ConfigError(
+            "training.remine_every mines negatives without a grade, and an objective learns from grades",
+            hint="unset it, or take objectives that need no grades",
+        )
     if idle := [name.value for name in config.objective_sources if name not in weights]:
         raise ConfigError(
             f"training.objective_sources names {idle[0]!r}, which is not minimised",
             hint=f"the objectives are: {', '.join(weights)}",
         )
-    return tuple(_term(config, name, weight) for name, weight in weights.items())
+    present = set(examples.pair_source.tolist())
+    return tuple(_term(config, name, weight, present) for name, weight in weights.items())
 
 
 def _derive(config: TrainingConfig, examples: Examples, derived: dict[str, Derived]) -> Mapping[ObjectiveName, float]:
@@ -113,9 +119,17 @@ def _derive(config: TrainingConfig, examples: Examples, derived: dict[str, Deriv
     return weights
 
 
-def _term(config: TrainingConfig, name: ObjectiveName, weight: float) -> Term:
+def _term(config: TrainingConfig, name: ObjectiveName, weight: float, present: Set[int]) -> Term:
     sources = config.objective_sources.get(name)
-    return Term(name, weight, None if sources is None else tuple(SOURCES.index(source) for source in sources))
+    if sources is None:
+        return Term(name, weight)
+    places = tuple(SOURCES.index(source) for source in sources)
+    if present.isdisjoint(places):
+        raise ConfigError(
+            f"training.objective_sources: there is no pair of {' or '.join(sources) or 'no source'} for {name.value!r}",
+            hint=f"the pairs come from: {', '.join(sorted(SOURCES[place] for place in present))}",
+        )
+    return Term(name, weight, places)
 
 
 def _check(name: ObjectiveName, examples: Examples) -> None:

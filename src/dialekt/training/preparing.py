@@ -48,7 +48,7 @@ def choose_weights(encoder: Encoder, config: TrainingConfig, *, seed: int) -> No
 
 def _required(transformer: nn.Module | None) -> nn.Module:
     if transformer is None:
-        raise ConfigError("a static model has no layers to freeze or to adapt", hint="set training.method = 'full'")
+        raise ConfigError("a static model has no layers to freeze or to adapt", hint="training needs a transformer")
     return transformer
 
 

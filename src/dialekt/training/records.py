@@ -105,7 +105,7 @@ class Mixture:
 class TrainingFacts:
     """What was trained, how, how fast, and what the dev queries say of it.
 
-    `method` is a `TuningMethod`, `side` a `TunedSide`; `trained_weights` counts the numbers that training could change.
+    `method` is a `TrainingMethod`, `side` a `TunedSide`; `trained_weights` counts the numbers that training may change.
     """
 
     method: str

@@ -33,9 +33,10 @@ def mixing_partner(inputs: TrainingInputs, model: SentenceTransformer) -> Partne
 
 
 def score_with(model: nn.Module, weights: Mapping[str, Tensor], score: Callable[[], float]) -> float:
-    """Return what a model scores with other weights; it keeps its own."""
+    """Return what a model scores with other weights; it keeps its own, low-rank matrices beside them included."""
     own = _copied(model)
-    model.load_state_dict(dict(weights))
+    plain = {name: name.replace(".base_layer.", ".") for name in own}
+    model.load_state_dict({name: weights.get(plain[name], value) for name, value in own.items()})
     found = score()
     model.load_state_dict(own)
     return found

@@ -310,3 +310,14 @@ def test_a_failed_trial_is_not_tried_again(
     assert [(one.state, one.error) for one in study.trials[1:]] == [(TrialState.FAILED, "RuntimeError")]
     assert study.pending is None
     assert json.dumps(study.trials[1].settings)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [("cluster.on=ray", "a search runs on this machine"), ("training.method=adapter", "there is nothing to search")],
+)
+def test_what_cannot_be_searched_is_refused(finished_project: Path, setting: str, message: str) -> None:
+    """A cluster would lose the hooks of a search, and an adapter searches itself."""
+    project = open_project(finished_project, overrides=(setting,))
+    with pytest.raises(ConfigError, match=message):
+        search_recipes(project, budget_seconds=10, observer=Watcher())

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from dialekt.errors import StorageError, UsageError
+from dialekt.config import Place
+from dialekt.errors import ConfigError, StorageError, UsageError
+from dialekt.flow.adapting import is_adapter
 from dialekt.flow.journey import skip_or_run, stages_until
 from dialekt.flow.project import Project
 from dialekt.flow.recipes import budget, trials
@@ -75,6 +77,7 @@ def search_recipes(
     for a budget in which not even the project's own recipe can be trained.
     """
     require_optuna()
+    _refuse(project)
     with exclusive(project.artefacts):
         workbench = Workbench(project, may_download=True)
         *before, training = stages_until(StageName.TRAINING, workbench)
@@ -88,6 +91,20 @@ def search_recipes(
             records=(*records, search.keep(decision)),
             budget_seconds=budget_seconds,
             freed_bytes=search.freed_bytes,
+        )
+
+
+def _refuse(project: Project) -> None:
+    """Raise `ConfigError` for a project whose training cannot be searched."""
+    if project.config.cluster.on is not Place.LOCAL:
+        raise ConfigError(
+            f"cluster.on = {project.config.cluster.on.value!r}, but a search runs on this machine",
+            hint="set cluster.on = 'local' for it: --set cluster.on=local",
+        )
+    if is_adapter(project.config):
+        raise ConfigError(
+            "an adapter's training tries its own learning rates and strengths on dev: there is nothing to search",
+            hint="run dialekt train without --budget",
         )
 
 

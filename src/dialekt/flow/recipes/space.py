@@ -114,7 +114,8 @@ def _epochs(case: Case) -> Span | None:
 
 def _objectives(case: Case) -> Span | None:
     """Where the user names no objectives: with a teacher, what is learnt of its scores; else whether both ways."""
-    if case.config.training.objectives is not None or case.config.training.distil_from is not None:
+    training = case.config.training
+    if training.objectives is not None or training.distil_from is not None or training.objective_sources:
         return None
     if case.teacher_scores:
         return Choices(("ranking+listwise", "listwise", "ranking+margin_mse", "ranking"), "ranking+listwise")
