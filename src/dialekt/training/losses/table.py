@@ -36,28 +36,21 @@ class Row:
     loss: StepLoss
 
 
-def _ranking(queries: Tensor, documents: Tensor, batch: StepBatch, temperature: float) -> Tensor:
-    return ranking_loss(
-        queries,
-        documents,
-        targets=batch.targets,
-        masked=batch.masked,
-        weights=batch.weights,
-        temperature=temperature,
-        discounts=batch.discounts,
-    )
+def _over_the_step(loss: Callable[..., Tensor]) -> StepLoss:
+    """Return a loss that takes every other document of a step for a negative, as the table calls it."""
 
+    def of(queries: Tensor, documents: Tensor, batch: StepBatch, temperature: float) -> Tensor:
+        return loss(
+            queries,
+            documents,
+            targets=batch.targets,
+            masked=batch.masked,
+            weights=batch.weights,
+            temperature=temperature,
+            discounts=batch.discounts,
+        )
 
-def _symmetric(queries: Tensor, documents: Tensor, batch: StepBatch, temperature: float) -> Tensor:
-    return symmetric_loss(
-        queries,
-        documents,
-        targets=batch.targets,
-        masked=batch.masked,
-        weights=batch.weights,
-        temperature=temperature,
-        discounts=batch.discounts,
-    )
+    return of
 
 
 def _triplet(queries: Tensor, documents: Tensor, batch: StepBatch, _: float) -> Tensor:
@@ -101,8 +94,8 @@ def _of_sources(grades: Tensor | None, batch: StepBatch) -> Tensor:
 
 
 OBJECTIVES: Mapping[ObjectiveName, Row] = {
-    ObjectiveName.RANKING: Row("multiple negatives ranking", Needs.NOTHING, _ranking),
-    ObjectiveName.SYMMETRIC: Row("symmetric multiple negatives ranking", Needs.NOTHING, _symmetric),
+    ObjectiveName.RANKING: Row("multiple negatives ranking", Needs.NOTHING, _over_the_step(ranking_loss)),
+    ObjectiveName.SYMMETRIC: Row("symmetric multiple negatives ranking", Needs.NOTHING, _over_the_step(symmetric_loss)),
     ObjectiveName.TRIPLET: Row("triplets", Needs.NOTHING, _triplet),
     ObjectiveName.COSINE: Row("cosine to the grade", Needs.GRADES, _cosine),
     ObjectiveName.COSENT: Row("CoSENT on grades", Needs.GRADES, _cosent),
