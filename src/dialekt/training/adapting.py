@@ -37,7 +37,7 @@ from dialekt.training.adapting_modules import MapModule, Maps
 from dialekt.training.adapting_recipe import TRIAL_SHARE, AdapterRecipe, Candidate, check_settings, derive_adapter
 from dialekt.training.examples import Examples, build_examples
 from dialekt.training.interpolation import GeneralLimit, choose_mixture
-from dialekt.training.mixing import LARGEST_SHARE_BY_MADE_QUERIES
+from dialekt.training.mixing import LARGEST_SHARE_BY_MADE_QUERIES, largest_share
 from dialekt.training.objective import Objective, choose_terms, wants_grades
 from dialekt.training.opening import with_spaces
 from dialekt.training.records import Derived, EncodeFunction, Mixture, TrainingFacts, TrainingInputs
@@ -252,7 +252,7 @@ def _mix(session: _Session, fitted: MapResult, *, base_dev_ndcg: float) -> tuple
         session.fit.maps.identity(),
         score=session.fit.score,
         known=known,
-        most=_largest_share(session),
+        most=largest_share(session.config, session.inputs.training),
         general=_general_limit(session),
         on_score=lambda done, total: session.fit.progress(Progress("mixing with the identity", done, total)),
     )
@@ -263,13 +263,6 @@ def _general_limit(session: _Session) -> GeneralLimit | None:
     if guard is None:
         return None
     return GeneralLimit(lambda: guard.score(session.encode), guard.base_ndcg, guard.base_ndcg - guard.max_loss)
-
-
-def _largest_share(session: _Session) -> float:
-    given = session.config.max_tuned_share
-    if given is not None:
-        return given
-    return LARGEST_SHARE_BY_MADE_QUERIES if session.inputs.training.made_dev_queries else 1.0
 
 
 def _save(session: _Session, mixtures: Sequence[Mixture], chosen: Mixture) -> None:

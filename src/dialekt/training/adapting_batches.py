@@ -41,13 +41,14 @@ class VectorSource:
         cls, examples: Examples, vectors: Vectors, *, barred: frozenset[str], mask_above: float | None
     ) -> "VectorSource":
         """Join examples with vectors by id; `barred` are ids of documents that are nobody's negatives at random."""
+        space = examples.space(vectors)
         open_documents = [row for row, name in enumerate(examples.document_ids) if name not in barred]
         return cls(
             examples=examples,
             query_vectors=vectors.query_vectors,
             document_vectors=vectors.document_vectors,
-            query_rows=_places(vectors.query_ids, examples.query_ids),
-            document_rows=_places(vectors.document_ids, examples.document_ids),
+            query_rows=space.queries.rows,
+            document_rows=space.documents.rows,
             open_documents=np.array(open_documents, dtype=np.int32),
             mask_above=mask_above,
         )
@@ -75,11 +76,6 @@ def pairs_of_step(pairs: int, step: int, *, batch_size: int, seed: int) -> NDArr
     epoch, place = divmod(step, steps)
     order = np.random.default_rng([seed, epoch]).permutation(pairs)
     return order[place * batch_size : (place + 1) * batch_size]
-
-
-def _places(known: list[str], wanted: tuple[str, ...]) -> NDArray[np.int64]:
-    rows = {name: row for row, name in enumerate(known)}
-    return np.array([rows[name] for name in wanted], dtype=np.int64)
 
 
 def _draw(rows: NDArray[np.int32], count: int, generator: np.random.Generator) -> NDArray[np.int32]:

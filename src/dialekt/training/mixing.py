@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
+from dialekt.config import TrainingConfig
 from dialekt.training.fit import FitResult
 from dialekt.training.interpolation import SHARES, GeneralLimit, choose_mixture
 from dialekt.training.opening import Session
-from dialekt.training.records import Mixture
+from dialekt.training.records import Mixture, TrainingInputs
 from dialekt.types import Progress
 
 LARGEST_SHARE_BY_MADE_QUERIES = 0.5
@@ -28,7 +29,7 @@ def mix_weights(session: Session, fitted: FitResult, *, base_dev_ndcg: float) ->
         session.partner.weights,
         score=session.score,
         known=known,
-        most=largest_share(session),
+        most=largest_share(session.config, session.inputs),
         general=_general_limit(session),
         on_score=lambda done, total: session.progress(Progress("mixing base and tuned weights", done, total)),
     )
@@ -48,19 +49,19 @@ def _general_limit(session: Session) -> GeneralLimit | None:
     return GeneralLimit(score, guard.base_ndcg if session.partner.is_base else None, guard.base_ndcg - guard.max_loss)
 
 
-def largest_share(session: Session) -> float:
+def largest_share(config: TrainingConfig, inputs: TrainingInputs) -> float:
     """Return how much of the tuned weights the mixture may have.
 
     Made dev queries are like made training queries: they miss what is forgotten of real ones (docs/experiments.md).
     """
-    given = session.config.max_tuned_share
-    if given is not None:
-        return given
-    return LARGEST_SHARE_BY_MADE_QUERIES if session.inputs.made_dev_queries else 1.0
+    if config.max_tuned_share is not None:
+        return config.max_tuned_share
+    return LARGEST_SHARE_BY_MADE_QUERIES if inputs.made_dev_queries else 1.0
 
 
 def texts_asked_by_mixing(session: Session) -> int:
     """Return how many general texts are encoded at most while the mixture is chosen."""
     if session.inputs.general is None:
         return 0
-    return sum(share <= largest_share(session) for share in (*SHARES, 1.0)) * session.inputs.general.texts
+    most = largest_share(session.config, session.inputs)
+    return sum(share <= most for share in (*SHARES, 1.0)) * session.inputs.general.texts

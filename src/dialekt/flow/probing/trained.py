@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dialekt.config import TunedSide
 from dialekt.diagnosis.curve import TUNED
 from dialekt.evaluation import dev
 from dialekt.flow import adapting
 from dialekt.flow.probing.material import Finished, FinishedProbes, Probes, finish
 from dialekt.flow.records import StageName
+from dialekt.flow.teaching import frozen_documents
 from dialekt.store.tables import read_records, write_records
 from dialekt.training.derive import default_epochs
 from dialekt.training.records import EncodeFunction, TrainingFacts, TrainingInputs
@@ -103,7 +103,7 @@ def _fit(probes: Probes, chosen: frozenset[str], folder: Path, *, seed: int, lim
         score_dev=lambda encode: float(_scores(probes, probes.choosing, encode).mean()),
         dev_texts=probes.choosing.texts,
         made_dev_queries=bool(workbench.artefacts[StageName.PAIRS].manifest.facts["made_dev_queries"]),
-        document_vectors=_frozen(probes),
+        document_vectors=frozen_documents(workbench),
         base_vectors=workbench.folder(StageName.BASE_VECTORS),
     )
     training = config.training.without_teachers().model_copy(
@@ -136,15 +136,9 @@ def _write_examples(probes: Probes, chosen: frozenset[str], folder: Path) -> Non
     write_records(folder / "negatives.parquet", fair, HardNegative)
 
 
-def _frozen(probes: Probes) -> Path | None:
-    """Return the folder of the vectors that documents keep where only the query side is tuned."""
-    query_side = probes.workbench.config.training.side is TunedSide.QUERY
-    return probes.workbench.folder(StageName.BASE_VECTORS) if query_side else None
-
-
 def _scores(probes: Probes, pool: dev.DevSet, encode: EncodeFunction) -> NDArray[np.float64]:
     if not pool.query_ids:
         return np.zeros(1)
-    frozen = _frozen(probes)
+    frozen = frozen_documents(probes.workbench)
     documents = encode(pool.document_texts, Role.DOCUMENT) if frozen is None else dev.pool_vectors(pool, frozen)
     return dev.dev_scores(pool, encode(pool.query_texts, Role.QUERY), documents)
